@@ -1,0 +1,33 @@
+"""Derivatives of arrays that do not fit in memory.
+
+``bigrad.gradient`` is `numpy.gradient` for NumPy, dask and zarr arrays,
+``ds.grad`` differentiates xarray objects along their coordinates, and
+``bigrad.plan`` turns one zarr store into another within a memory ceiling.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import bigrad.labelled.accessor  # noqa: F401  (registers ``.grad`` on xarray objects)
+
+if TYPE_CHECKING:
+    from bigrad.arrays import gradient
+    from bigrad.jobs.plan import plan
+
+__all__ = ["__version__", "gradient", "plan"]
+
+__version__ = "0.1.0"
+
+# The modules behind these names import Numba, dask and zarr: they load on first use.
+_LAZY = {"gradient": "bigrad.arrays", "plan": "bigrad.jobs.plan"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    return getattr(import_module(_LAZY[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,1 @@
+"""Operators on dask arrays: a block per chunk, faces exchanged by dask."""

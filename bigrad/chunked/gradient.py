@@ -1,0 +1,196 @@
+"""The gradient of a dask array: a block per chunk, lazily, with the chunks of the input."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import accumulate
+from operator import itemgetter
+from typing import Any
+
+import dask.array as da
+import numpy as np
+from dask.array.utils import meta_from_array
+from dask.base import tokenize
+
+from bigrad.chunked import halo
+from bigrad.numerics.operators import Block, Gradient
+from bigrad.numerics.spacing import Spacing, along_axes, from_distance
+from bigrad.numerics.stencils import check_edge_order, check_size
+
+__all__ = ["gradient"]
+
+
+def gradient(f: Any, varargs: tuple[Any, ...], *, axis: Any, edge_order: int) -> Any:
+    """Gradient of a dask or zarr array; see `bigrad.gradient`.
+
+    Whatever concerns a whole axis is decided once: here, or in one task of the graph where a
+    spacing is itself a dask array.
+    """
+    x = _as_dask(f)
+    _check_known(x, "f")
+    coordinates: list[Any] = []
+
+    def decide(distance: Any, size: int) -> Spacing | _Deferred:
+        if not isinstance(distance, da.Array):
+            return from_distance(distance, size)
+        coordinates.append(distance)
+        return _Deferred(size)
+
+    axes, spacings = along_axes(x.shape, varargs, axis, decide)
+    edge_order = check_edge_order(edge_order)
+    for a in axes:
+        check_size(x.shape[a], edge_order)
+    if not axes:
+        return ()
+    template = _Template(dict(zip(axes, spacings, strict=True)), np.dtype(x.dtype), edge_order)
+    _probe(template, x.ndim, coordinates)
+    results = _apply(template, x, coordinates)
+    return results[0] if len(axes) == 1 else results
+
+
+@dataclass(frozen=True)
+class _Deferred:
+    """The spacing of an axis of `size` points whose coordinate is a dask array."""
+
+    size: int
+
+
+@dataclass(frozen=True, eq=False)
+class _Template:
+    """An operator, but for the values of coordinates that are dask arrays."""
+
+    spacings: Mapping[int, Spacing | _Deferred]
+    dtype: np.dtype[Any]
+    edge_order: int
+
+    def operator(self, values: Iterable[Any]) -> Gradient:
+        """Return the operator, given the values of each deferred coordinate in order."""
+        left = iter(values)
+        spacings = {
+            axis: from_distance(next(left), s.size) if isinstance(s, _Deferred) else s
+            for axis, s in self.spacings.items()
+        }
+        return Gradient.along(spacings, dtype=self.dtype, edge_order=self.edge_order)
+
+
+def _as_dask(f: Any) -> Any:
+    """Return `f`; a zarr array as a dask array, whose chunks are what the store is read in."""
+    if isinstance(f, da.Array):
+        return f
+    return da.from_array(f, chunks=f.shards or f.chunks)
+
+
+def _check_known(x: Any, name: str) -> None:
+    for axis, size in enumerate(x.shape):
+        if np.isnan(size):
+            msg = (
+                f"`{name}` has unknown chunk sizes along axis {axis}: its neighbours cannot be "
+                f"found; call `{name}.compute_chunk_sizes()` first, or rechunk it before the "
+                "step that loses the sizes"
+            )
+            raise ValueError(msg)
+
+
+def _probe(template: _Template, ndim: int, coordinates: list[Any]) -> None:
+    """Differentiate a few zeros, so that what cannot be differentiated raises now."""
+    sizes = {axis: min(s.size, 4) for axis, s in template.spacings.items()}
+    few = {
+        axis: Spacing(size, s.delta if s.uniform else s.delta[: size - 1])
+        if isinstance(s := template.spacings[axis], Spacing)
+        else _Deferred(size)
+        for axis, size in sizes.items()
+    }
+    deferred = [size for axis, size in sizes.items() if isinstance(few[axis], _Deferred)]
+    samples = (
+        np.array([0, 1, 3, 6][:size]).astype(c.dtype) if c.ndim else c.dtype.type(1)
+        for c, size in zip(coordinates, deferred, strict=True)
+    )
+    shape = tuple(sizes.get(axis, 1) for axis in range(ndim))
+    # The numbers are made up, and so would be any warning of them.
+    with np.errstate(all="ignore"):
+        operator = _Template(few, template.dtype, template.edge_order).operator(samples)
+        operator.apply(Block(np.zeros(shape, template.dtype), (0,) * ndim))
+
+
+@dataclass(frozen=True, eq=False)
+class _Placed:
+    """An operator, and where the chunks of the array begin along each axis."""
+
+    operator: Gradient
+    starts: tuple[np.ndarray[Any, Any], ...]
+
+
+def _apply(template: _Template, x: Any, coordinates: list[Any]) -> tuple[Any, ...]:
+    chunks = tuple(
+        halo.regular(sizes, template.edge_order) if axis in template.spacings else sizes
+        for axis, sizes in enumerate(x.chunks)
+    )
+    regular = x.rechunk(chunks)
+    split = [axis for axis in template.spacings if len(chunks[axis]) > 1]
+    result = Gradient.dtype_of(template.dtype)
+    blocks = da.map_blocks(
+        _gradient,
+        regular,
+        _placed(template, coordinates, chunks),
+        *(halo.faces(regular, axis) for axis in split),
+        split=split,
+        totals=[len(sizes) for sizes in chunks],
+        dtype=result,
+        meta=meta_from_array(x, dtype=result),
+        chunks=chunks,
+    )
+    if len(template.spacings) == 1:
+        return (blocks.rechunk(x.chunks),)
+    # A chunk is a tuple with an array for each axis, of which none keeps the others alive.
+    components = (
+        da.map_blocks(itemgetter(k), blocks, dtype=result, meta=meta_from_array(x, dtype=result))
+        for k in range(len(template.spacings))
+    )
+    return tuple(component.rechunk(x.chunks) for component in components)
+
+
+def _placed(
+    template: _Template, coordinates: list[Any], chunks: tuple[tuple[int, ...], ...]
+) -> Any:
+    """Return the operator as a dask array of one object, so that it is in the graph once."""
+    starts = tuple(np.array([0, *accumulate(sizes)][:-1]) for sizes in chunks)
+    if not coordinates:
+        name = "gradient-operator-" + tokenize(template, starts)
+        return da.from_array(_boxed(_Placed(template.operator(()), starts)), chunks=(), name=name)
+    return da.map_blocks(
+        _decide,
+        *(values.rechunk(-1) for values in coordinates),
+        template=template,
+        starts=starts,
+        drop_axis=list(range(max(values.ndim for values in coordinates))),
+        dtype=object,
+        meta=_boxed(None),
+    )
+
+
+def _decide(*values: Any, template: _Template, starts: tuple[Any, ...]) -> Any:
+    return _boxed(_Placed(template.operator(values), starts))
+
+
+def _boxed(content: Any) -> Any:
+    box = np.empty((), object)
+    box[()] = content
+    return box
+
+
+def _gradient(
+    core: Any,
+    placed: Any,
+    *faces: Any,
+    split: list[int],
+    totals: list[int],
+    block_id: tuple[int, ...],
+) -> Any:
+    """Differentiate one chunk."""
+    content: _Placed = placed[()]
+    start = tuple(int(starts[i]) for starts, i in zip(content.starts, block_id, strict=True))
+    around = {
+        axis: halo.neighbours(planes, axis, block_id[axis], totals[axis])
+        for axis, planes in zip(split, faces, strict=True)
+    }
+    results = content.operator.apply(Block(core, start, around))
+    return results[0] if len(results) == 1 else results

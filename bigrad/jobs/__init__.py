@@ -1,0 +1,1 @@
+"""Jobs from zarr store to zarr store within a memory ceiling."""

@@ -1,0 +1,1 @@
+"""Operators on xarray objects: coordinates are the spacing, attributes stay right."""

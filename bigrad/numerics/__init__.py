@@ -1,0 +1,1 @@
+"""Finite differences on one block: NumPy and Numba alone."""

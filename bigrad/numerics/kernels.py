@@ -1,0 +1,197 @@
+"""The stencil as fused loops: one pass over a block, no temporaries, the GIL released.
+
+A block reaches the loops as flat buffers with strides, seen as ``(outer, n, inner)`` with the
+differentiated axis in the middle, so that one compiled loop per dtype serves every shape,
+memory layout and axis. Every formula is written in the order of operations of
+`numpy.gradient`; nothing is contracted or reassociated, so that the bits are equal.
+"""
+
+import numba
+import numpy as np
+from numba import types
+from numba.extending import overload
+
+__all__ = ["differentiate"]
+
+
+def _number(x):
+    """Return a cell as it enters the arithmetic: integers as float64."""
+    raise NotImplementedError
+
+
+def _over(x, divisor, ratio, scale):
+    """Divide `x` as NumPy does: complex numbers by Smith's algorithm.
+
+    `ratio` and `scale` are Smith's intermediate terms for a real divisor.
+    """
+    raise NotImplementedError
+
+
+def _times(weight, x):
+    """Multiply `x` by a real weight as NumPy does: complex numbers by ``weight + 0j``."""
+    raise NotImplementedError
+
+
+@overload(_number)
+def _number_typed(x):
+    if isinstance(x, types.Integer):
+        return lambda x: np.float64(x)
+    return lambda x: x
+
+
+@overload(_over)
+def _over_typed(x, divisor, ratio, scale):
+    if isinstance(x, types.Complex):
+        return lambda x, divisor, ratio, scale: complex(
+            (x.real + x.imag * ratio) * scale, (x.imag - x.real * ratio) * scale
+        )
+    return lambda x, divisor, ratio, scale: x / divisor
+
+
+@overload(_times)
+def _times_typed(weight, x):
+    if isinstance(x, types.Complex):
+
+        def multiply(weight, x):
+            zero = weight - weight
+            return complex(weight * x.real - zero * x.imag, weight * x.imag + zero * x.real)
+
+        return multiply
+    return lambda weight, x: weight * x
+
+
+_loop = numba.njit(nogil=True, cache=True, error_model="numpy")
+
+# Unsigned indices need no test for negative ones, which would keep the loops from being
+# vectorised; unit strides are loops of their own for the same reason.
+_U = np.uintp
+
+
+@_loop
+def _difference(out, o, so, upper, u, su, lower, w, sw, count, p, k):
+    """Set `count` cells to ``(upper - lower) / p[k]``."""
+    divisor, ratio, scale = p[k], p[k + 1], p[k + 2]
+    if so == 1 and su == 1 and sw == 1:
+        for j in range(count):
+            x = _number(upper[_U(u + j)]) - _number(lower[_U(w + j)])
+            out[_U(o + j)] = _over(x, divisor, ratio, scale)
+    else:
+        for j in range(count):
+            x = _number(upper[_U(u + j * su)]) - _number(lower[_U(w + j * sw)])
+            out[_U(o + j * so)] = _over(x, divisor, ratio, scale)
+
+
+@_loop
+def _combination(out, o, so, f, i, sf, g, j, sg, h, k, sh, count, a, b, c):
+    """Set `count` cells to ``a * f + b * g + c * h``."""
+    if so == 1 and sf == 1 and sg == 1 and sh == 1:
+        for m in range(count):
+            out[_U(o + m)] = (
+                _times(a, _number(f[_U(i + m)]))
+                + _times(b, _number(g[_U(j + m)]))
+                + _times(c, _number(h[_U(k + m)]))
+            )
+    else:
+        for m in range(count):
+            out[_U(o + m * so)] = (
+                _times(a, _number(f[_U(i + m * sf)]))
+                + _times(b, _number(g[_U(j + m * sg)]))
+                + _times(c, _number(h[_U(k + m * sh)]))
+            )
+
+
+@_loop
+def _varying(out, o, so, f, i, sf, count, a, b, c, w):
+    """Set `count` consecutive cells, each with weights of its own from `w` on."""
+    if so == 1 and sf == 1:
+        for m in range(count):
+            out[_U(o + m)] = (
+                _times(a[_U(w + m)], _number(f[_U(i + m - 1)]))
+                + _times(b[_U(w + m)], _number(f[_U(i + m)]))
+                + _times(c[_U(w + m)], _number(f[_U(i + m + 1)]))
+            )
+    else:
+        for m in range(count):
+            out[_U(o + m * so)] = (
+                _times(a[_U(w + m)], _number(f[_U(i + (m - 1) * sf)]))
+                + _times(b[_U(w + m)], _number(f[_U(i + m * sf)]))
+                + _times(c[_U(w + m)], _number(f[_U(i + (m + 1) * sf)]))
+            )
+
+
+@_loop
+def _row(i, o, j, n, f, gf, before, gb, after, ga):
+    """Buffer, first index and stride of row `i`, which may lie in a face."""
+    if i < 0:
+        return before, gb[0] + o * gb[1] + i * gb[2] + j * gb[3], gb[3]
+    if i >= n:
+        return after, ga[0] + o * ga[1] + (i - n) * ga[2] + j * ga[3], ga[3]
+    return f, gf[0] + o * gf[1] + i * gf[2] + j * gf[3], gf[3]
+
+
+@_loop
+def differentiate(
+    out, go, f, gf, before, gb, after, ga, shape, tile, first, last, edge_order, p, a, b, c, start
+):
+    """Differentiate a block along one axis.
+
+    Every buffer is flat, seen as ``(outer, n, inner)`` through ``(offset, *strides)``.
+
+    Parameters
+    ----------
+    out, f, before, after : 1-d arrays
+        Result, core, and the faces just before and after the core.
+    go, gf, gb, ga : tuple of int
+        Offset and three strides of each.
+    shape : tuple of int
+        ``(outer, n, inner)`` of the core.
+    tile : int
+        How many inner cells to take at a time, so that the rows in use stay in the cache.
+    first, last : bool
+        Whether the core holds the first, and the last, cell of the whole axis.
+    edge_order : int
+        1 or 2.
+    p : 1-d array of 9
+        Divisor, and Smith's ratio and scale, inside; the same or three weights at the
+        first and at the last cell.
+    a, b, c : 1-d arrays
+        Weights for each cell of the whole axis that has two neighbours; empty where the
+        axis has one step.
+    start : int
+        Place of the first cell of the core along the whole axis.
+    """
+    outer, n, inner = shape
+    even = a.size == 0
+    # Along a contiguous axis only the two ends are rows (of one cell); the rest is one loop.
+    step = max(n - 1, 1) if inner == 1 else 1
+    for o in range(outer):
+        for j in range(0, inner, tile):
+            count = min(tile, inner - j)
+            for i in range(0, n, step):
+                at = go[0] + o * go[1] + i * go[2] + j * go[3]
+                if (first and i == 0) or (last and i == n - 1):
+                    near, k = (0, 3) if first and i == 0 else (i - edge_order, 6)
+                    r0, b0, s0 = _row(near, o, j, n, f, gf, before, gb, after, ga)
+                    r1, b1, s1 = _row(near + 1, o, j, n, f, gf, before, gb, after, ga)
+                    if edge_order == 1:
+                        _difference(out, at, go[3], r1, b1, s1, r0, b0, s0, count, p, k)
+                        continue
+                    r2, b2, s2 = _row(near + 2, o, j, n, f, gf, before, gb, after, ga)
+                    wa, wb, wc = p[k], p[k + 1], p[k + 2]
+                else:
+                    r0, b0, s0 = _row(i - 1, o, j, n, f, gf, before, gb, after, ga)
+                    r2, b2, s2 = _row(i + 1, o, j, n, f, gf, before, gb, after, ga)
+                    if even:
+                        _difference(out, at, go[3], r2, b2, s2, r0, b0, s0, count, p, 0)
+                        continue
+                    r1, b1, s1 = _row(i, o, j, n, f, gf, before, gb, after, ga)
+                    w = _U(start + i - 1)
+                    wa, wb, wc = a[w], b[w], c[w]
+                _combination(out, at, go[3], r0, b0, s0, r1, b1, s1, r2, b2, s2, count, wa, wb, wc)
+        if inner == 1 and n > 2:
+            at = go[0] + o * go[1] + go[2]
+            r = gf[0] + o * gf[1] + gf[2]
+            if even:
+                _difference(out, at, go[2], f, r + gf[2], gf[2], f, r - gf[2], gf[2], n - 2, p, 0)
+            else:
+                _varying(out, at, go[2], f, r, gf[2], n - 2, a, b, c, start)

@@ -1,0 +1,202 @@
+"""The finite-difference stencil of a whole axis: weights inside and at the two ends."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from bigrad.numerics.spacing import Spacing
+
+__all__ = [
+    "Difference",
+    "Stencil",
+    "Weights",
+    "check_edge_order",
+    "check_size",
+    "stencil",
+    "window",
+]
+
+
+@dataclass(frozen=True, eq=False)
+class Difference:
+    """The difference of two cells over `divisor`."""
+
+    divisor: Any
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """``a * f[0] + b * f[1] + c * f[2]`` of three consecutive cells.
+
+    Inside the axis `a`, `b` and `c` are arrays with an entry for each cell that has two
+    neighbours; at an end they are scalars.
+    """
+
+    a: Any
+    b: Any
+    c: Any
+
+
+@dataclass(frozen=True, eq=False)
+class Stencil:
+    """What a spacing and an edge order make of one axis.
+
+    Attributes
+    ----------
+    size : int
+        The number of cells of the whole axis.
+    edge_order : {1, 2}
+        The order of accuracy at the two ends.
+    interior : Difference or Weights
+        For cells with two neighbours: of these neighbours, or of all three.
+    first, last : Difference or Weights
+        For the two ends of the axis: of the two, or three, cells nearest to the end.
+    """
+
+    size: int
+    edge_order: int
+    interior: Difference | Weights
+    first: Difference | Weights
+    last: Difference | Weights
+
+    def window(self, start: int, stop: int) -> tuple[int, int]:
+        """Range of input cells that the output cells ``[start, stop)`` need."""
+        return window(start, stop, size=self.size, edge_order=self.edge_order)
+
+
+def window(start: int, stop: int, *, size: int, edge_order: int) -> tuple[int, int]:
+    """Range of input cells that a range of output cells needs.
+
+    Parameters
+    ----------
+    start, stop : int
+        The output cells ``[start, stop)``, at least one.
+    size : int
+        The number of cells of the whole axis.
+    edge_order : {1, 2}
+        The order of accuracy at the two ends of the axis.
+
+    Returns
+    -------
+    lo, hi : int
+        The input cells ``[lo, hi)``, within the axis.
+
+    Examples
+    --------
+    >>> window(4, 8, size=10, edge_order=1)
+    (3, 9)
+    >>> window(9, 10, size=10, edge_order=2)
+    (7, 10)
+    """
+    lo, hi = max(start - 1, 0), min(stop + 1, size)
+    if start == 0:
+        hi = max(hi, edge_order + 1)
+    if stop == size:
+        lo = min(lo, size - edge_order - 1)
+    return lo, hi
+
+
+def check_edge_order(edge_order: Any) -> int:
+    """Return `edge_order` as an int, or refuse it.
+
+    Raises
+    ------
+    ValueError
+        Where it is neither 1 nor 2; `numpy.gradient` takes 0 and 1.5 for 2 without a word.
+    """
+    if edge_order not in (1, 2):
+        numpys = "'edge_order' greater than 2 not supported: " if _above_2(edge_order) else ""
+        msg = f"{numpys}`edge_order` must be 1 or 2, found {edge_order!r}"
+        raise ValueError(msg)
+    return int(edge_order)
+
+
+def _above_2(edge_order: Any) -> bool:
+    return isinstance(edge_order, int | float) and edge_order > 2
+
+
+def check_size(size: int, edge_order: int) -> None:
+    """Refuse an axis too short for one-sided differences.
+
+    Raises
+    ------
+    ValueError
+        Where it has fewer than ``edge_order + 1`` cells.
+    """
+    if size < edge_order + 1:
+        msg = (
+            "Shape of array too small to calculate a numerical gradient, at least "
+            f"(edge_order + 1) elements are required: found an axis of {size} "
+            f"with `edge_order` {edge_order}"
+        )
+        raise ValueError(msg)
+
+
+def stencil(spacing: Spacing, edge_order: int) -> Stencil:
+    """Second-order central differences inside, one-sided differences at the ends.
+
+    The formulas, and the order of their operations, are those of `numpy.gradient`, so that
+    every bit is the same: Taylor expansions over two or three points, unevenly spaced
+    [1]_.
+
+    Parameters
+    ----------
+    spacing : Spacing
+        Of the whole axis.
+    edge_order : {1, 2}
+        The order of accuracy at the two ends.
+
+    Returns
+    -------
+    Stencil
+
+    Raises
+    ------
+    ValueError
+        Where the axis has fewer than ``edge_order + 1`` cells.
+
+    References
+    ----------
+    .. [1] Fornberg, B. (1988). Generation of finite difference formulas on arbitrarily
+       spaced grids. Mathematics of Computation 51, 699-706.
+    """
+    check_size(spacing.size, edge_order)
+    parts = (_uniform if spacing.uniform else _uneven)(spacing.delta, edge_order)
+    return Stencil(spacing.size, edge_order, *parts)
+
+
+Parts = tuple[Difference | Weights, Difference | Weights, Difference | Weights]
+
+
+def _uniform(step: Any, edge_order: int) -> Parts:
+    interior = Difference(2.0 * step)
+    if edge_order == 1:
+        return interior, Difference(step), Difference(step)
+    return (
+        interior,
+        Weights(-1.5 / step, 2.0 / step, -0.5 / step),
+        Weights(0.5 / step, -2.0 / step, 1.5 / step),
+    )
+
+
+def _uneven(steps: Any, edge_order: int) -> Parts:
+    before, after = steps[:-1], steps[1:]
+    interior = Weights(
+        -after / (before * (before + after)),
+        (after - before) / (before * after),
+        before / (after * (before + after)),
+    )
+    if edge_order == 1:
+        return interior, Difference(steps[0]), Difference(steps[-1])
+    near, far = steps[0], steps[1]
+    first = Weights(
+        -(2.0 * near + far) / (near * (near + far)),
+        (near + far) / (near * far),
+        -near / (far * (near + far)),
+    )
+    far, near = steps[-2], steps[-1]
+    last = Weights(
+        near / (far * (far + near)),
+        -(near + far) / (far * near),
+        (2.0 * near + far) / (near * (far + near)),
+    )
+    return interior, first, last
