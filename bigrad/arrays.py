@@ -1,10 +1,13 @@
 """The array function: `numpy.gradient` for NumPy, dask and zarr arrays."""
 
 import sys
+from functools import lru_cache
+from types import NoneType
 from typing import Any
 
 import numpy as np
 
+from bigrad.numerics import threads
 from bigrad.numerics.operators import Block, Gradient
 from bigrad.numerics.spacing import along_axes, from_distance
 from bigrad.numerics.stencils import check_edge_order
@@ -12,7 +15,7 @@ from bigrad.numerics.stencils import check_edge_order
 __all__ = ["gradient"]
 
 
-def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> Any:
+def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1, out: Any = None) -> Any:
     r"""Gradient of an N-dimensional array of any size.
 
     Second-order central differences inside, one-sided differences at the ends: `numpy.gradient`
@@ -30,6 +33,9 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> An
         Axes to differentiate along; None means all, negative ones count from the last.
     edge_order : {1, 2}, optional
         Order of accuracy at the two ends of an axis.
+    out : numpy.ndarray or tuple of numpy.ndarray, optional
+        Where to put the results: one array, or one for each axis, of the shape of `f` and the
+        dtype of the result. For NumPy data only.
 
     Returns
     -------
@@ -52,6 +58,14 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> An
 
     Notes
     -----
+    Arrays of more than 1 MiB in memory are shared by as many threads as there are cores;
+    ``BIGRAD_NUM_THREADS``, else ``OMP_NUM_THREADS``, sets another number. The bits do not
+    depend on it. Within threads and processes of somebody else's making, such as a dask
+    worker's, each array has one.
+
+    The loops for floats, complex numbers and integers give no warning of what the data bring
+    about, such as an overflow; steps of zero are warned of as by NumPy.
+
     With steps :math:`h_s` before and :math:`h_d` after a point, the derivative inside is
 
     .. math::
@@ -84,17 +98,74 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> An
     if _is(f, "zarr", "Array") or _is(f, "dask.array", "Array"):
         from bigrad.chunked.gradient import gradient as chunked_gradient
 
+        if out is not None:
+            msg = f"`out` needs NumPy data, found {type(f).__name__}: leave `out` away"
+            raise TypeError(msg)
         return chunked_gradient(f, varargs, axis=axis, edge_order=edge_order)
     if not hasattr(f, "__array_function__"):
         f = np.asanyarray(f)
-    axes, spacings = along_axes(f.shape, varargs, axis, from_distance)
-    operator = Gradient.along(
-        dict(zip(axes, spacings, strict=True)),
-        dtype=f.dtype,
-        edge_order=check_edge_order(edge_order),
+    operator = _operator(f.shape, f.dtype, varargs, axis, edge_order)
+    out = _checked(out, f, operator) if out is not None else None
+    workers = threads.available(f.nbytes) if isinstance(f, np.ndarray) else 1
+    results = operator.apply(Block(f, (0,) * f.ndim), out, workers)
+    return results[0] if len(results) == 1 else results
+
+
+def _operator(
+    shape: tuple[int, ...], dtype: Any, varargs: tuple[Any, ...], axis: Any, edge_order: Any
+) -> Gradient:
+    """Decide the operator, or remember it, where all that it depends on are numbers.
+
+    For a small array the decisions cost more than the derivative.
+    """
+    if type(axis) in _NUMBERS and all(type(step) in _NUMBERS and step for step in varargs):
+        return _remembered(shape, dtype, axis, edge_order, *varargs)
+    return _decided(shape, dtype, axis, edge_order, *varargs)
+
+
+def _decided(
+    shape: tuple[int, ...], dtype: Any, axis: Any, edge_order: Any, *varargs: Any
+) -> Gradient:
+    axes, spacings = along_axes(shape, varargs, axis, from_distance)
+    edge_order = check_edge_order(edge_order)
+    return Gradient.along(
+        dict(zip(axes, spacings, strict=True)), dtype=dtype, edge_order=edge_order
     )
-    results = operator.apply(Block(f, (0,) * f.ndim))
-    return results[0] if len(axes) == 1 else results
+
+
+_NUMBERS = frozenset([int, float, np.float32, np.float64, NoneType])
+_remembered = lru_cache(maxsize=256, typed=True)(_decided)
+
+
+def _checked(out: Any, f: Any, operator: Gradient) -> tuple[Any, ...]:
+    """Return `out` as a tuple of arrays that can be filled, or refuse it."""
+    given = out if isinstance(out, tuple | list) else (out,)
+    if len(given) != len(operator.stencils):
+        msg = (
+            f"`out` must have an array for each axis, found {len(given)} for "
+            f"{len(operator.stencils)}"
+        )
+        raise ValueError(msg)
+    if not isinstance(f, np.ndarray):
+        msg = f"`out` needs NumPy data, found {type(f).__name__}: leave `out` away"
+        raise TypeError(msg)
+    for number, one in enumerate(given):
+        if not isinstance(one, np.ndarray):
+            msg = f"`out` must be a NumPy array, found {type(one).__name__}"
+            raise TypeError(msg)
+        if one.shape != f.shape or one.dtype != operator.dtype:
+            msg = (
+                f"`out` must have shape {f.shape} and dtype {operator.dtype}, found "
+                f"{one.shape} and {one.dtype}"
+            )
+            raise ValueError(msg)
+        if not one.flags.writeable:
+            msg = "`out` must be writeable, found a read-only array"
+            raise ValueError(msg)
+        if any(np.may_share_memory(one, other) for other in (f, *given[:number])):
+            msg = "`out` must not share memory with `f` or with another of its arrays"
+            raise ValueError(msg)
+    return tuple(given)
 
 
 def _is(f: Any, module: str, name: str) -> bool:

@@ -1,6 +1,6 @@
 """Operators: what to compute on a block, and nothing about where the data lives."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,7 +8,8 @@ import numpy as np
 
 from bigrad.numerics import expressions, fused
 from bigrad.numerics.spacing import Spacing
-from bigrad.numerics.stencils import Stencil, stencil
+from bigrad.numerics.stencils import Stencil
+from bigrad.numerics.stencils import stencil as decide
 
 __all__ = ["Block", "Gradient"]
 
@@ -61,7 +62,7 @@ class Gradient:
             Where an axis has fewer than ``edge_order + 1`` cells.
         """
         dtype = np.dtype(dtype)
-        stencils = {axis: stencil(spacing, edge_order) for axis, spacing in spacings.items()}
+        stencils = {axis: decide(spacing, edge_order) for axis, spacing in spacings.items()}
         numbers = {axis: fused.coefficients(s, dtype) for axis, s in stencils.items()}
         return cls(stencils, dtype, numbers)
 
@@ -79,21 +80,36 @@ class Gradient:
         """Range of input cells along `axis` that the output cells ``[start, stop)`` need."""
         return self.stencils[axis].window(start, stop)
 
-    def apply(self, block: Block) -> tuple[Any, ...]:
+    def apply(
+        self, block: Block, out: Sequence[Any] | None = None, workers: int = 1
+    ) -> tuple[Any, ...]:
         """Differentiate a block.
+
+        Parameters
+        ----------
+        block : Block
+            Cells of the data.
+        out : sequence of numpy.ndarray, optional
+            For each axis an array of the core's shape and of the result's dtype to fill.
+        workers : int
+            How many threads share the work.
 
         Returns
         -------
         tuple of array
             For each axis an array of the core's shape.
         """
-        faces = [face for pair in block.faces.values() for face in pair]
-        plain = all(map(fused.takes, [block.core, *faces]))
-        return tuple(self._along_one(axis, block, plain) for axis in self.stencils)
-
-    def _along_one(self, axis: int, block: Block, plain: bool) -> Any:
-        numbers = self._numbers[axis]
-        where = self.stencils[axis], axis, block.start[axis], block.core, block.faces.get(axis)
-        if plain and numbers is not None:
-            return fused.differentiate(numbers, *where)
-        return expressions.differentiate(*where)
+        core, faces = block.core, block.faces
+        plain = fused.takes(core)
+        for pair in faces.values():
+            plain = plain and fused.takes(pair[0]) and fused.takes(pair[1])
+        results = []
+        for number, (axis, stencil) in enumerate(self.stencils.items()):
+            place = stencil, axis, block.start[axis], core, faces.get(axis)
+            target = None if out is None else out[number]
+            numbers = self._numbers[axis]
+            if plain and numbers is not None and (out is None or fused.takes(target)):
+                results.append(fused.differentiate(numbers, *place, target, workers))
+            else:
+                results.append(expressions.differentiate(*place, target))
+        return tuple(results)
