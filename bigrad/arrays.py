@@ -1,8 +1,6 @@
 """The array function: `numpy.gradient` for NumPy, dask and zarr arrays."""
 
 import sys
-from functools import lru_cache
-from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -114,27 +112,50 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1, out: 
 def _operator(
     shape: tuple[int, ...], dtype: Any, varargs: tuple[Any, ...], axis: Any, edge_order: Any
 ) -> Gradient:
-    """Decide the operator, or remember it, where all that it depends on are numbers.
-
-    For a small array the decisions cost more than the derivative.
-    """
-    if type(axis) in _NUMBERS and all(type(step) in _NUMBERS and step for step in varargs):
-        return _remembered(shape, dtype, axis, edge_order, *varargs)
-    return _decided(shape, dtype, axis, edge_order, *varargs)
-
-
-def _decided(
-    shape: tuple[int, ...], dtype: Any, axis: Any, edge_order: Any, *varargs: Any
-) -> Gradient:
+    """Decide the operator, or remember it: for small data the decision is what costs."""
+    key = _key(shape, dtype, varargs, axis, edge_order)
+    if key is not None and (known := _remembered.get(key)):
+        return known
     axes, spacings = along_axes(shape, varargs, axis, from_distance)
-    edge_order = check_edge_order(edge_order)
-    return Gradient.along(
-        dict(zip(axes, spacings, strict=True)), dtype=dtype, edge_order=edge_order
+    operator = Gradient.along(
+        dict(zip(axes, spacings, strict=True)),
+        dtype=dtype,
+        edge_order=check_edge_order(edge_order),
     )
+    # What the loops do not take may come with a warning, which has to come every time.
+    if key is not None and operator.fused:
+        if len(_remembered) >= _REMEMBERED_AT_MOST:
+            _remembered.clear()
+        _remembered[key] = operator
+    return operator
 
 
-_NUMBERS = frozenset([int, float, np.float32, np.float64, NoneType])
-_remembered = lru_cache(maxsize=256, typed=True)(_decided)
+_remembered: dict[tuple[Any, ...], Gradient] = {}
+_REMEMBERED_AT_MOST = 256
+_SMALL_COORDINATE = 8192  # bytes
+
+
+def _key(
+    shape: tuple[int, ...], dtype: Any, varargs: tuple[Any, ...], axis: Any, edge_order: Any
+) -> tuple[Any, ...] | None:
+    """All that an operator depends on, if that is small; values of other types may be equal."""
+    if not (axis is None or type(axis) is int) or type(edge_order) is not int:
+        return None
+    parts = [shape, dtype, axis, edge_order]
+    for distance in varargs:
+        kind = type(distance)
+        if kind is np.ndarray and distance.nbytes <= _SMALL_COORDINATE:
+            if distance.dtype.hasobject:
+                return None
+            parts += (distance.dtype, distance.shape, distance.tobytes())
+        elif kind in _NUMBERS:
+            parts += (kind, distance)
+        else:
+            return None
+    return tuple(parts)
+
+
+_NUMBERS = frozenset([int, float, np.float32, np.float64])
 
 
 def _checked(out: Any, f: Any, operator: Gradient) -> tuple[Any, ...]:

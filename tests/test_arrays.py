@@ -183,3 +183,45 @@ def test_serves_other_libraries_arrays(arguments: Arguments) -> None:
     many = isinstance(actual, tuple)
     plain = tuple(a.values for a in actual) if many else actual.values
     assert_same_bits(plain, numpys(f, *varargs, **kwargs))
+
+
+def test_fills_out() -> None:
+    f = np.random.default_rng(0).normal(size=(5, 6))
+    out = np.empty_like(f), np.empty_like(f)
+    assert bigrad.gradient(f, out=out)[1] is out[1]
+    assert_same_bits(out, numpys(f))
+    assert bigrad.gradient(f, axis=1, out=out[0]) is out[0]
+    assert_same_bits(out[0], numpys(f, axis=1))
+    half = f.astype(np.float16)
+    target = np.empty_like(half)
+    assert bigrad.gradient(half, axis=0, out=target) is target
+    assert_same_bits(target, numpys(half, axis=0))
+
+
+F = np.arange(6.0)
+
+
+@pytest.mark.parametrize(
+    ("out", "error", "match"),
+    [
+        (np.empty(5), ValueError, "shape"),
+        (np.empty(6, np.float32), ValueError, "dtype"),
+        ((np.empty(6), np.empty(6)), ValueError, "each axis"),
+        ([0.0] * 6, ValueError, "each axis"),
+        (0.0, TypeError, "NumPy array"),
+        (np.broadcast_to(0.0, 6), ValueError, "writeable"),
+        (F, ValueError, "memory"),
+    ],
+)
+def test_refuses_an_out_that_cannot_be_filled(out: Any, error: Any, match: str) -> None:
+    with pytest.raises(error, match=f"`out`.*{match}"):
+        bigrad.gradient(F, out=out)
+
+
+def test_equal_steps_of_another_type_are_not_taken_for_each_other() -> None:
+    """What is remembered from call to call must not confuse them: the dtype decides bits."""
+    f = np.random.default_rng(0).normal(size=50).astype(np.float32)
+    coordinate = np.cumsum(np.arange(50)) * 0.1
+    steps = [1, 1.0, True, np.float32(1), np.float64(1), 0.1, np.float32(0.1), np.float64(0.1)]
+    for x in (*steps, coordinate, coordinate.astype("f4"), coordinate.astype("f2"), coordinate):
+        assert_same_bits(bigrad.gradient(f, x), numpys(f, x))

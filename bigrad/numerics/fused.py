@@ -11,7 +11,6 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from bigrad.numerics import kernels, threads
-from bigrad.numerics.expressions import result_dtype
 from bigrad.numerics.stencils import Difference, Stencil, Weights
 
 __all__ = ["Coefficients", "coefficients", "differentiate", "takes"]
@@ -31,6 +30,8 @@ class Coefficients:
 
     Attributes
     ----------
+    dtype : numpy.dtype
+        Of the result.
     ends : numpy.ndarray, shape (9,)
         Inside, at the first cell and at the last: three weights, or a divisor with the two
         intermediate terms of a complex division by it.
@@ -38,8 +39,9 @@ class Coefficients:
         Three weights for each cell with two neighbours; empty for an axis with one step.
     """
 
-    ends: np.ndarray[Any, Any]
-    inside: tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], np.ndarray[Any, Any]]
+    dtype: np.dtype[Any]
+    ends: Array
+    inside: tuple[Array, Array, Array]
 
 
 def coefficients(stencil: Stencil, dtype: np.dtype[Any]) -> Coefficients | None:
@@ -72,7 +74,7 @@ def coefficients(stencil: Stencil, dtype: np.dtype[Any]) -> Coefficients | None:
         return None
     if not (np.isfinite(ends).all() and (even or np.isfinite(weights).all())):
         return None
-    return Coefficients(ends, (weights[0], weights[1], weights[2]))
+    return Coefficients(data, ends, (weights[0], weights[1], weights[2]))
 
 
 _FLOAT64 = np.dtype(np.float64)
@@ -128,7 +130,7 @@ def differentiate(
         How many threads share the work; the bits do not depend on it.
     """
     if out is None:
-        out = np.empty_like(core, result_dtype(core.dtype))
+        out = np.empty_like(core, numbers.dtype)
     parts = _parts(out, core, faces, axis)
     if workers > 1:
         threads.run([

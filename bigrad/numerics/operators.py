@@ -76,6 +76,11 @@ class Gradient:
         """Dtype of the results."""
         return self.dtype_of(self.input_dtype)
 
+    @property
+    def fused(self) -> bool:
+        """Whether the compiled loops serve all axes, for NumPy's own arrays."""
+        return all(numbers is not None for numbers in self._numbers.values())
+
     def window(self, axis: int, start: int, stop: int) -> tuple[int, int]:
         """Range of input cells along `axis` that the output cells ``[start, stop)`` need."""
         return self.stencils[axis].window(start, stop)

@@ -1,0 +1,64 @@
+from typing import Any
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bigrad.numerics.operators import Block, Gradient
+from bigrad.numerics.spacing import along_axes, from_distance
+from tests.bits import assert_same_bits, numpys
+from tests.strategies import differentiable
+
+
+@given(differentiable(), st.data())
+def test_a_block_with_faces_is_part_of_the_whole(arguments: Any, data: st.DataObject) -> None:
+    """For any part of any array, faces that are views, copies or wider than needed."""
+    f, varargs, kwargs = arguments
+    axes, spacings = along_axes(f.shape, varargs, kwargs["axis"], from_distance)
+    operator = Gradient.along(
+        dict(zip(axes, spacings, strict=True)), dtype=f.dtype, edge_order=kwargs["edge_order"]
+    )
+    box = []
+    for n in f.shape:
+        start = data.draw(st.integers(0, n - 1))
+        box.append((start, data.draw(st.integers(start + 1, n))))
+    core = tuple(slice(*bounds) for bounds in box)
+    faces = {}
+    for axis in axes:
+        start, stop = box[axis]
+        lo, hi = operator.window(axis, start, stop)
+        wider = data.draw(st.booleans())
+        lo, hi = (0, f.shape[axis]) if wider else (lo, hi)
+        sides = (slice(lo, start), slice(stop, hi))
+        faces[axis] = tuple(f[(*core[:axis], side, *core[axis + 1 :])] for side in sides)
+        if data.draw(st.booleans()):
+            faces[axis] = tuple(map(np.ascontiguousarray, faces[axis]))
+    block = Block(f[core], tuple(start for start, _ in box), faces)
+    with np.errstate(all="ignore"):
+        parts = operator.apply(block)
+    whole = numpys(f, *varargs, **kwargs)
+    for part, expected in zip(parts, whole if isinstance(whole, tuple) else (whole,), strict=True):
+        assert_same_bits(part, expected[core])
+
+
+@given(differentiable(), st.data())
+def test_neither_threads_nor_the_layout_of_out_change_bits(
+    arguments: Any, data: st.DataObject
+) -> None:
+    f, varargs, kwargs = arguments
+    axes, spacings = along_axes(f.shape, varargs, kwargs["axis"], from_distance)
+    operator = Gradient.along(
+        dict(zip(axes, spacings, strict=True)), dtype=f.dtype, edge_order=kwargs["edge_order"]
+    )
+    out = []
+    for _ in axes:
+        every = [slice(None, None, data.draw(st.sampled_from([1, 2, -2]))) for _ in f.shape]
+        wide = np.zeros(
+            [n * abs(s.step) for n, s in zip(f.shape, every, strict=True)], operator.dtype
+        )
+        out.append(wide[tuple(every)])
+    with np.errstate(all="ignore"):
+        parts = operator.apply(Block(f, (0,) * f.ndim), out, data.draw(st.integers(1, 5)))
+    whole = numpys(f, *varargs, **kwargs)
+    assert all(part is one for part, one in zip(parts, out, strict=True))
+    assert_same_bits(parts, whole if isinstance(whole, tuple) else (whole,))
