@@ -1,0 +1,136 @@
+"""The attributes of a derivative: right, or absent."""
+
+import re
+from collections.abc import Hashable, Iterable, Mapping
+from typing import Any
+
+import xarray as xr
+
+from bigrad.labelled.units import quotient
+
+__all__ = ["derivative_attributes", "describing"]
+
+_STALE = frozenset(
+    {
+        # They say which quantity it is, and in which units.
+        "standard_name",
+        "long_name",
+        "units",
+        "units_metadata",
+        "STASH",
+        "um_stash_source",
+        "ukmo__um_stash_source",
+        "GRIB_paramId",
+        "GRIB_shortName",
+        "GRIB_name",
+        "GRIB_units",
+        "GRIB_cfName",
+        "GRIB_cfVarName",
+        # They say what values there may be.
+        "valid_min",
+        "valid_max",
+        "valid_range",
+        "actual_range",
+        "flag_values",
+        "flag_masks",
+        "flag_meanings",
+        # They say how values are stored, and how many of their digits count.
+        "_FillValue",
+        "missing_value",
+        "scale_factor",
+        "add_offset",
+        "_Unsigned",
+        "least_significant_digit",
+        "number_of_significant_digits",
+        # They name variables that say how good the values are.
+        "ancillary_variables",
+    }
+)
+
+# Differences commute with these: the derivative of a mean is the mean of the derivative.
+_LINEAR = frozenset({"mean", "point", "sum"})
+
+# Attributes that name variables which describe the variable that has them.
+_REFERENCES = ("ancillary_variables", "bounds", "cell_measures", "climatology", "grid_mapping")
+
+
+def derivative_attributes(
+    name: str | None, attributes: Mapping[Any, Any], coord: str, per: str | None
+) -> dict[Any, Any]:
+    """Attributes of the derivative of a variable along a coordinate.
+
+    Parameters
+    ----------
+    name : str or None
+        The variable, where it has a name.
+    attributes : mapping
+        Its attributes; they are not changed.
+    coord : str
+        The coordinate.
+    per : str or None
+        Units of the coordinate, as `coordinate_units` gives them.
+
+    Returns
+    -------
+    dict
+        `attributes` without those that would be wrong for the derivative. ``units`` are there
+        where they are known of both; ``long_name`` says what was done. ``cell_methods`` stay
+        where they are linear, and so hold for the derivative too.
+
+    Examples
+    --------
+    >>> t2m = {"standard_name": "air_temperature", "units": "K", "grid_mapping": "crs"}
+    >>> for item in derivative_attributes("t2m", t2m, "x", "m").items():
+    ...     print(*item)
+    grid_mapping crs
+    long_name derivative of air_temperature along x
+    units K m-1
+    """
+    kept = {key: value for key, value in attributes.items() if key not in _STALE}
+    if not _linear(kept.get("cell_methods", "")):
+        del kept["cell_methods"]
+    called = attributes.get("long_name") or attributes.get("standard_name") or name
+    kept["long_name"] = f"derivative {f'of {called} ' if called else ''}along {coord}"
+    units = attributes.get("units")
+    # Where packing is still among the attributes, the values are not in those units.
+    packed = "scale_factor" in attributes or "add_offset" in attributes
+    derived = quotient(units, per) if isinstance(units, str) and not packed else None
+    if derived is not None:
+        kept["units"] = derived
+    return kept
+
+
+def _linear(cell_methods: Any) -> bool:
+    without_comments = re.sub(r"\([^)]*\)", "", str(cell_methods))
+    return set(re.findall(r":\s+(\w+)\b(?!:)", without_comments)) <= _LINEAR
+
+
+def describing(variables: Mapping[Any, xr.Variable]) -> frozenset[Hashable]:
+    """Variables that only describe others: bounds, cell areas, error estimates, projections.
+
+    They are no fields. Bounds, for one, would no longer be those of their coordinate once they
+    were differentiated.
+
+    Parameters
+    ----------
+    variables : mapping of str to xarray.Variable
+        All variables of a dataset.
+
+    Returns
+    -------
+    frozenset of str
+
+    Examples
+    --------
+    >>> latitude = xr.Variable("latitude", [0.5, 1.5], {"bounds": "latitude_bounds"})
+    >>> bounds = xr.Variable(("latitude", "bound"), [[0.0, 1.0], [1.0, 2.0]])
+    >>> describing({"latitude": latitude, "latitude_bounds": bounds})
+    frozenset({'latitude_bounds'})
+    """
+    return frozenset(_referred(variables.values())) & frozenset(variables)
+
+
+def _referred(variables: Iterable[xr.Variable]) -> Iterable[str]:
+    for variable in variables:
+        for key in _REFERENCES:
+            yield from str(variable.attrs.get(key, variable.encoding.get(key, ""))).split()

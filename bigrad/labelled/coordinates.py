@@ -1,0 +1,266 @@
+"""Coordinates as spacing: which one a name means, and where its points lie, checked."""
+
+import sys
+from collections.abc import Iterable
+from datetime import timedelta
+from fractions import Fraction
+from typing import Any, cast
+
+import numpy as np
+import xarray as xr
+
+from bigrad.errors import CoordinateError
+
+__all__ = ["coordinate_units", "coordinate_values", "dimension_of", "is_time"]
+
+_SECONDS = {
+    "W": Fraction(604_800),
+    "D": Fraction(86_400),
+    "h": Fraction(3600),
+    "m": Fraction(60),
+    "s": Fraction(1),
+    "ms": Fraction(1, 10**3),
+    "us": Fraction(1, 10**6),
+    "ns": Fraction(1, 10**9),
+    "ps": Fraction(1, 10**12),
+    "fs": Fraction(1, 10**15),
+    "as": Fraction(1, 10**18),
+}
+
+# As CF writes those that it writes in another way: its `m` is the metre, its `D` the debye.
+_CF_TIME = {"W": "week", "D": "d", "m": "min"}
+
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def dimension_of(obj: xr.Dataset | xr.DataArray, name: str) -> str:
+    """Dimension that a coordinate lies along; values are not looked at.
+
+    Parameters
+    ----------
+    obj : xarray.Dataset or xarray.DataArray
+        What has the coordinate.
+    name : str
+        Name of a 1-d coordinate: that of a dimension, or another one on a dimension.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    CoordinateError
+        Where there is no such coordinate, or it is not 1-d.
+
+    Examples
+    --------
+    >>> ds = xr.Dataset(coords={"x": [0, 1], "height": ("x", [10.0, 30.0])})
+    >>> dimension_of(ds, "height")
+    'x'
+    """
+    if name not in obj.coords:
+        raise CoordinateError(_absent(obj, name))
+    dims = obj.coords[name].dims
+    if len(dims) == 1:
+        return cast("str", dims[0])
+    found = f"has {len(dims)} dimensions, {_listed(dims)}" if dims else "is a scalar"
+    msg = f"`{name}` {found}; the spacing must be 1-d: {_choices(obj)}"
+    raise CoordinateError(msg)
+
+
+def _absent(obj: xr.Dataset | xr.DataArray, name: str) -> str:
+    if name in obj.dims:
+        return (
+            f"`{name}` is a dimension without a coordinate, so that its spacing is unknown; give "
+            f"it one, as in `.assign_coords({name}=...)` with {obj.sizes[name]} values"
+        )
+    if isinstance(obj, xr.Dataset) and name in obj.data_vars:
+        return (
+            f"`{name}` is a data variable; to take it for the spacing, make it a coordinate "
+            f"with `.set_coords({name!r})`"
+        )
+    return f"`{name}` was not found: {_choices(obj)}"
+
+
+def _choices(obj: xr.Dataset | xr.DataArray) -> str:
+    names = [name for name, coordinate in obj.coords.items() if coordinate.ndim == 1]
+    return f"the 1-d coordinates are {_listed(names)}" if names else "there are no 1-d coordinates"
+
+
+def _listed(names: Iterable[object]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def coordinate_values(
+    name: str, variable: xr.Variable, datetime_unit: str | None = None
+) -> np.ndarray[Any, Any]:
+    """Position of each point of a coordinate, fit to be the spacing of a derivative.
+
+    Parameters
+    ----------
+    name : str
+        What to call the coordinate in errors.
+    variable : xarray.Variable
+        The coordinate, 1-d; where it is lazy, it is computed.
+    datetime_unit : {"W", "D", "h", "m", "s", "ms", "us", "ns", "ps", "fs", "as"}, optional
+        The unit that times are counted in, seconds by default. Other coordinates ignore it.
+
+    Returns
+    -------
+    numpy.ndarray, shape (n,)
+        Numbers as they are, in their own dtype and unit. Dates (datetime64 and cftime) and
+        durations (timedelta64) as float64 in `datetime_unit` since the first point: the exact
+        difference, rounded once, whatever the resolution they are stored in.
+
+    Raises
+    ------
+    CoordinateError
+        Where a value is not finite, not a number nor a time, values are not strictly
+        monotonic, or `datetime_unit` is no unit of fixed length.
+
+    Examples
+    --------
+    >>> days = np.array(["2001-01-01", "2001-01-02"], "datetime64[ns]")
+    >>> coordinate_values("time", xr.Variable("time", days))
+    array([    0., 86400.])
+    >>> coordinate_values("time", xr.Variable("time", days), "h")
+    array([ 0., 24.])
+    """
+    values: np.ndarray[Any, Any] = variable.to_numpy()
+    if is_time(variable):
+        unit = _seconds_in(datetime_unit)
+        _refuse_first(name, values, _isnat(values), "is missing")
+        ticks, tick = _ticks(name, values)
+        _check_order(name, ticks, values)
+        return _in_units(ticks, tick / unit)
+    if values.dtype.kind not in "iuf":
+        msg = (
+            f"`{name}` holds {values.dtype}; the spacing must be real numbers, dates or "
+            "durations: convert it, or choose another coordinate"
+        )
+        raise CoordinateError(msg)
+    _refuse_first(name, values, ~np.isfinite(values), "is not finite")
+    # The gradient turns integers into float64: they must differ there as well.
+    _check_order(name, values if values.dtype.kind == "f" else values.astype(np.float64), values)
+    return values
+
+
+def coordinate_units(variable: xr.Variable, datetime_unit: str | None = None) -> str | None:
+    """Units of what `coordinate_values` returns, in CF spelling where they are of time.
+
+    Parameters
+    ----------
+    variable : xarray.Variable
+        The coordinate.
+    datetime_unit : str, optional
+        As for `coordinate_values`.
+
+    Returns
+    -------
+    str or None
+        None where a coordinate of numbers has no units.
+
+    Examples
+    --------
+    >>> coordinate_units(xr.Variable("x", [0.0, 1.0], {"units": "degrees_east"}))
+    'degrees_east'
+    >>> day = np.array(["2001-01-01"], "datetime64[ns]")
+    >>> coordinate_units(xr.Variable("time", day), "m")
+    'min'
+    """
+    if is_time(variable):
+        unit = datetime_unit or "s"
+        return _CF_TIME.get(unit, unit)
+    units = variable.attrs.get("units")
+    return units if isinstance(units, str) else None
+
+
+def is_time(variable: xr.Variable) -> bool:
+    """Whether a variable holds dates (datetime64 or cftime) or durations (timedelta64).
+
+    Parameters
+    ----------
+    variable : xarray.Variable
+        Any; it is computed where it is lazy and holds objects.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> is_time(xr.Variable("time", np.array([1, 2], "timedelta64[s]")))
+    True
+    >>> is_time(xr.Variable("time", [1, 2]))
+    False
+    """
+    if variable.dtype.kind != "O" or "cftime" not in sys.modules:
+        return variable.dtype.kind in "mM"
+    cftime = sys.modules["cftime"]
+    values = variable.to_numpy().flat
+    return any(isinstance(value, cftime.datetime) for value in values)
+
+
+def _seconds_in(datetime_unit: str | None) -> Fraction:
+    unit = datetime_unit or "s"
+    if unit not in _SECONDS:
+        why = "; years and months have no fixed length" if unit in ("Y", "M") else ""
+        msg = f"`datetime_unit` must be one of {', '.join(_SECONDS)}, found {unit!r}{why}"
+        raise CoordinateError(msg)
+    return _SECONDS[unit]
+
+
+def _isnat(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    if values.dtype.kind in "mM":
+        return np.isnat(values)
+    return np.array([not hasattr(value, "calendar") for value in values], bool)
+
+
+def _ticks(name: str, values: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], Fraction]:
+    """Exact time since the first point: Python's integers, and how many seconds one is."""
+    if values.dtype.kind in "mM":
+        unit, count = np.datetime_data(values.dtype)
+        ticks = values.astype(np.int64).astype(object)
+        return ticks - ticks[:1], count * _SECONDS[unit]
+    try:
+        durations = values - values[:1]
+    except (TypeError, ValueError) as exc:
+        msg = f"`{name}` mixes dates that cannot be compared: {exc}; give all the same calendar"
+        raise CoordinateError(msg) from exc
+    ticks = np.empty(len(values), object)
+    ticks[:] = [duration // _MICROSECOND for duration in durations]
+    return ticks, Fraction(1, 10**6)
+
+
+def _in_units(ticks: np.ndarray[Any, Any], tick: Fraction) -> np.ndarray[Any, Any]:
+    # Python divides integers of any size with one rounding: equal steps stay equal wherever
+    # float64 can say so, and the gradient sees a uniform axis.
+    counts: np.ndarray[Any, Any] = ticks * tick.numerator / tick.denominator
+    return counts.astype(np.float64)
+
+
+def _refuse_first(
+    name: str, values: np.ndarray[Any, Any], bad: np.ndarray[Any, Any], what: str
+) -> None:
+    if bad.any():
+        i = int(bad.argmax())
+        msg = (
+            f"`{name}` {what} at index {i}, where it is {values[i]}; the spacing needs all "
+            "values: drop that point, or fill it in"
+        )
+        raise CoordinateError(msg)
+
+
+def _check_order(name: str, exact: np.ndarray[Any, Any], shown: np.ndarray[Any, Any]) -> None:
+    """Refuse values that neither rise nor fall all along."""
+    rising = exact[1:] > exact[:-1]
+    falling = exact[1:] < exact[:-1]
+    if rising.all() or falling.all():
+        return
+    i = int((~(rising if rising[0] else falling)).argmax())
+    msg = (
+        f"`{name}` is not strictly monotonic: {shown[i]} at index {i} is followed by "
+        f"{shown[i + 1]}; sort it with `.sortby({name!r})`, and drop repeated values with "
+        f"`.drop_duplicates({name!r})`"
+    )
+    raise CoordinateError(msg)
