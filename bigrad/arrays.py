@@ -123,7 +123,7 @@ def _operator(
         edge_order=check_edge_order(edge_order),
     )
     # What the loops do not take may come with a warning, which has to come every time.
-    if key is not None and operator.fused:
+    if key is not None and operator.numbers is not None:
         if len(_remembered) >= _REMEMBERED_AT_MOST:
             _remembered.clear()
         _remembered[key] = operator

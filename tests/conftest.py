@@ -1,4 +1,4 @@
-"""How the tests run: hypothesis profiles, and what the examples of docstrings start with."""
+"""How many examples hypothesis tries: few from day to day, more where CI is set."""
 
 import os
 

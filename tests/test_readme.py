@@ -28,7 +28,7 @@ def sections() -> Iterator[tuple[str, list[Fenced]]]:
     starts = [match.start() for match in re.finditer(r"^## ", text, re.MULTILINE)]
     for start, stop in zip(starts, [*starts[1:], len(text)], strict=True):
         blocks = [
-            Fenced(*match.group(1, 2), line=text.count("\n", 0, match.start(2)))
+            Fenced(match[1], match[2], text.count("\n", 0, match.start(2)))
             for match in FENCE.finditer(text, start, stop)
         ]
         if blocks:

@@ -12,6 +12,7 @@ from dask.array.utils import meta_from_array
 from dask.base import tokenize
 
 from bigrad.chunked import halo
+from bigrad.numerics.expressions import result_dtype
 from bigrad.numerics.operators import Block, Gradient
 from bigrad.numerics.spacing import Spacing, along_axes, from_distance
 from bigrad.numerics.stencils import check_edge_order, check_size
@@ -126,7 +127,7 @@ def _apply(template: _Template, x: Any, coordinates: list[Any]) -> tuple[Any, ..
     )
     regular = x.rechunk(chunks)
     split = [axis for axis in template.spacings if len(chunks[axis]) > 1]
-    result = Gradient.dtype_of(template.dtype)
+    result = result_dtype(template.dtype)
     blocks = da.map_blocks(
         _gradient,
         regular,

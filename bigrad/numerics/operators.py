@@ -2,11 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import numpy as np
 
 from bigrad.numerics import expressions, fused
+from bigrad.numerics.buffers import takes
+from bigrad.numerics.coefficients import Coefficients, coefficients
+from bigrad.numerics.expressions import result_dtype
 from bigrad.numerics.spacing import Spacing
 from bigrad.numerics.stencils import Stencil
 from bigrad.numerics.stencils import stencil as decide
@@ -42,13 +46,15 @@ class Gradient:
     ----------
     stencils : dict of int to Stencil
         By axis, in the order of the results.
-    input_dtype : numpy.dtype
-        Of the data.
+    dtype : numpy.dtype
+        Of the results.
+    numbers : tuple of Coefficients, or None
+        For the compiled loops, by axis; None where array expressions serve.
     """
 
     stencils: Mapping[int, Stencil]
-    input_dtype: np.dtype[Any]
-    _numbers: Mapping[int, fused.Coefficients | None]
+    dtype: np.dtype[Any]
+    numbers: tuple[Coefficients, ...] | None
 
     @classmethod
     def along(
@@ -63,23 +69,10 @@ class Gradient:
         """
         dtype = np.dtype(dtype)
         stencils = {axis: decide(spacing, edge_order) for axis, spacing in spacings.items()}
-        numbers = {axis: fused.coefficients(s, dtype) for axis, s in stencils.items()}
-        return cls(stencils, dtype, numbers)
-
-    @staticmethod
-    def dtype_of(dtype: Any) -> np.dtype[Any]:
-        """Dtype of the results for data of `dtype`."""
-        return expressions.result_dtype(np.dtype(dtype))
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Dtype of the results."""
-        return self.dtype_of(self.input_dtype)
-
-    @property
-    def fused(self) -> bool:
-        """Whether the compiled loops serve all axes, for NumPy's own arrays."""
-        return all(numbers is not None for numbers in self._numbers.values())
+        found = [coefficients(stencil, dtype) for stencil in stencils.values()]
+        numbers = tuple(n for n in found if n is not None)
+        complete = len(numbers) == len(found)
+        return cls(stencils, result_dtype(dtype), numbers if complete else None)
 
     def window(self, axis: int, start: int, stop: int) -> tuple[int, int]:
         """Range of input cells along `axis` that the output cells ``[start, stop)`` need."""
@@ -105,16 +98,24 @@ class Gradient:
             For each axis an array of the core's shape.
         """
         core, faces = block.core, block.faces
-        plain = fused.takes(core)
-        for pair in faces.values():
-            plain = plain and fused.takes(pair[0]) and fused.takes(pair[1])
-        results = []
-        for number, (axis, stencil) in enumerate(self.stencils.items()):
-            place = stencil, axis, block.start[axis], core, faces.get(axis)
-            target = None if out is None else out[number]
-            numbers = self._numbers[axis]
-            if plain and numbers is not None and (out is None or fused.takes(target)):
-                results.append(fused.differentiate(numbers, *place, target, workers))
-            else:
-                results.append(expressions.differentiate(*place, target))
+        where = [(axis, block.start[axis], faces.get(axis)) for axis in self.stencils]
+        arrays = chain((core,), out or (), *faces.values())
+        if self.numbers is None or not all(map(takes, arrays)):
+            return tuple(
+                expressions.differentiate(self.stencils[axis], axis, start, core, around, result)
+                for (axis, start, around), result in zip(
+                    where, out or (None,) * len(where), strict=True
+                )
+            )
+        results = out or [np.empty_like(core, self.dtype) for _ in where]
+        fused.differentiate(
+            core,
+            [
+                fused.Along(axis, self.stencils[axis], numbers, start, around, result)
+                for (axis, start, around), numbers, result in zip(
+                    where, self.numbers, results, strict=True
+                )
+            ],
+            workers,
+        )
         return tuple(results)

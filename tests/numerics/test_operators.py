@@ -1,9 +1,11 @@
 from typing import Any
+from unittest import mock
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bigrad.numerics import fused
 from bigrad.numerics.operators import Block, Gradient
 from bigrad.numerics.spacing import along_axes, from_distance
 from tests.bits import assert_same_bits, numpys
@@ -42,7 +44,7 @@ def test_a_block_with_faces_is_part_of_the_whole(arguments: Any, data: st.DataOb
 
 
 @given(differentiable(), st.data())
-def test_neither_threads_nor_the_layout_of_out_change_bits(
+def test_neither_threads_nor_tiles_nor_the_layout_of_out_change_bits(
     arguments: Any, data: st.DataObject
 ) -> None:
     f, varargs, kwargs = arguments
@@ -52,13 +54,13 @@ def test_neither_threads_nor_the_layout_of_out_change_bits(
     )
     out = []
     for _ in axes:
-        every = [slice(None, None, data.draw(st.sampled_from([1, 2, -2]))) for _ in f.shape]
-        wide = np.zeros(
-            [n * abs(s.step) for n, s in zip(f.shape, every, strict=True)], operator.dtype
-        )
-        out.append(wide[tuple(every)])
-    with np.errstate(all="ignore"):
-        parts = operator.apply(Block(f, (0,) * f.ndim), out, data.draw(st.integers(1, 5)))
+        every = [slice(None, None, data.draw(st.sampled_from([1, 1, 2, -2]))) for _ in f.shape]
+        wide = [n * abs(s.step) for n, s in zip(f.shape, every, strict=True)]
+        out.append(np.zeros(wide, operator.dtype)[tuple(every)])
+    workers = data.draw(st.integers(1, 5))
+    row, tile = data.draw(st.tuples(st.integers(16, 600), st.integers(16, 600)))
+    with np.errstate(all="ignore"), mock.patch.multiple(fused, _ROW_BYTES=row, _TILE_BYTES=tile):
+        parts = operator.apply(Block(f, (0,) * f.ndim), out, workers)
     whole = numpys(f, *varargs, **kwargs)
     assert all(part is one for part, one in zip(parts, out, strict=True))
     assert_same_bits(parts, whole if isinstance(whole, tuple) else (whole,))

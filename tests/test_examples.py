@@ -1,0 +1,60 @@
+import runpy
+import sys
+from pathlib import Path
+
+import dask.array as da
+import numpy as np
+import pytest
+import xarray as xr
+
+from examples import shaded_relief, temperature_fronts
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+ARGUMENTS = {"shaded_relief": ["--size", "96"], "temperature_fronts": []}
+
+
+def test_every_example_is_run_here() -> None:
+    assert {path.stem for path in EXAMPLES.glob("*.py")} == set(ARGUMENTS)
+
+
+@pytest.mark.parametrize("name", ARGUMENTS)
+def test_draws_its_picture(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = str(EXAMPLES / f"{name}.py")
+    picture = tmp_path / "picture.png"
+    monkeypatch.setattr(sys, "argv", [script, *ARGUMENTS[name], str(picture)])
+    runpy.run_path(script, run_name="__main__")
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_plane_is_as_bright_as_its_angle_to_the_sun() -> None:
+    """Sun in the west, 30 degrees high: on a slope of 60 degrees it stands at the zenith."""
+    east = da.arange(20, chunks=3) * 10.0
+    westward_slope = np.tan(np.deg2rad(60)) * da.broadcast_to(east, (5, 20))
+    light = shaded_relief.relief(westward_slope, 10.0, azimuth=270, altitude=30)
+    assert isinstance(light, da.Array)
+    np.testing.assert_allclose(light, 1.0)
+    np.testing.assert_allclose(
+        shaded_relief.relief(0 * westward_slope, 10.0, azimuth=270, altitude=30), 0.5
+    )
+    north = shaded_relief.relief(westward_slope.T, 10.0, azimuth=0, altitude=30)
+    np.testing.assert_allclose(north, 1.0)
+
+
+def test_landscapes_do_not_depend_on_the_chunks() -> None:
+    np.testing.assert_array_equal(
+        shaded_relief.landscape(48, chunk=48), shaded_relief.landscape(48, chunk=7)
+    )
+
+
+def test_the_strength_of_a_front_is_in_kelvin_per_100_km() -> None:
+    latitude = np.linspace(60.0, 40.0, 81)
+    longitude = np.linspace(0.0, 10.0, 41)
+    eastward = xr.DataArray(
+        np.broadcast_to(0.5 * longitude, (81, 41)),
+        {"latitude": latitude, "longitude": longitude},
+        name="t",
+    ).chunk(latitude=1)
+    found = temperature_fronts.strength(eastward)
+    assert found.chunks == eastward.chunks
+    km_per_degree = np.cos(np.deg2rad(latitude)) * 2 * np.pi * 6371.229 / 360
+    np.testing.assert_allclose(found[:, 3], 50 / km_per_degree)
