@@ -131,7 +131,7 @@ def coordinate_values(
         unit = _seconds_in(datetime_unit)
         _refuse_first(name, values, _isnat(values), "is missing")
         ticks, tick = _ticks(name, values)
-        _check_order(name, ticks, values)
+        _check_order(name, values, values)
         return _in_units(ticks, tick / unit)
     if values.dtype.kind not in "iuf":
         msg = (
@@ -211,9 +211,12 @@ def _seconds_in(datetime_unit: str | None) -> Fraction:
 
 
 def _isnat(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    if values.dtype.kind in "mM":
-        return np.isnat(values)
-    return np.array([not hasattr(value, "calendar") for value in values], bool)
+    missing: np.ndarray[Any, Any] = (
+        np.isnat(values)
+        if values.dtype.kind in "mM"
+        else np.array([not hasattr(value, "calendar") for value in values], bool)
+    )
+    return missing
 
 
 def _ticks(name: str, values: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], Fraction]:
@@ -235,8 +238,8 @@ def _ticks(name: str, values: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any
 def _in_units(ticks: np.ndarray[Any, Any], tick: Fraction) -> np.ndarray[Any, Any]:
     # Python divides integers of any size with one rounding: equal steps stay equal wherever
     # float64 can say so, and the gradient sees a uniform axis.
-    counts: np.ndarray[Any, Any] = ticks * tick.numerator / tick.denominator
-    return counts.astype(np.float64)
+    counts: np.ndarray[Any, Any] = (ticks * tick.numerator / tick.denominator).astype(np.float64)
+    return counts
 
 
 def _refuse_first(
@@ -260,7 +263,6 @@ def _check_order(name: str, exact: np.ndarray[Any, Any], shown: np.ndarray[Any, 
     i = int((~(rising if rising[0] else falling)).argmax())
     msg = (
         f"`{name}` is not strictly monotonic: {shown[i]} at index {i} is followed by "
-        f"{shown[i + 1]}; sort it with `.sortby({name!r})`, and drop repeated values with "
-        f"`.drop_duplicates({name!r})`"
+        f"{shown[i + 1]}; drop points that repeat one, and sort with `.sortby({name!r})`"
     )
     raise CoordinateError(msg)

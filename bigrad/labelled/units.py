@@ -63,6 +63,9 @@ _SPELLINGS = {
 }
 
 # Text beyond these is damaged, not a unit.
+# Symbols that not every reader takes an exponent after: pint's `%-1` is a subtraction.
+_WORDS = {"%": "percent"}
+
 _LONGEST = 200
 _SMALLEST, _LARGEST = Fraction(1, 10**99), Fraction(10**99)
 
@@ -105,7 +108,7 @@ class _Unit:
         words = [] if self.scale == 1 else [repr(float(self.scale)).removesuffix(".0")]
         for symbol, power in self.powers:
             if power:
-                words.append(symbol if power == 1 else f"{symbol}{power}")
+                words.append(symbol if power == 1 else f"{_WORDS.get(symbol, symbol)}{power}")
         return " ".join(words) or "1"
 
 
@@ -178,18 +181,19 @@ def _tokens(text: str) -> Iterator[re.Match[str]]:
 
 def _product(tokens: list[re.Match[str]], at: int) -> tuple[_Unit, int | None]:
     """Read a product up to a closing parenthesis, whose place is returned, or to the end."""
-    total, factor, sign = _ONE, None, 1
+    total, factor, sign, raised = _ONE, None, 1, False
     while at < len(tokens):
         token = tokens[at]
         kind = token.lastgroup
         if kind == "raised":
-            if factor is None:
+            if factor is None or raised:
                 raise _UnknownUnitError(token.string)
             factor = _ONE.times(factor, int(token["raised"]))
+            raised = True
         elif kind in ("times", "divided"):
             if factor is None:
                 raise _UnknownUnitError(token.string)
-            total, factor = total.times(factor, sign), None
+            total, factor, raised = total.times(factor, sign), None, False
             sign = -1 if kind == "divided" else 1
         elif kind == "close":
             break
@@ -201,7 +205,7 @@ def _product(tokens: list[re.Match[str]], at: int) -> tuple[_Unit, int | None]:
                 raise _UnknownUnitError(token.string)
             at = close
         else:
-            factor = _factor(token)
+            factor, raised = _factor(token), bool(token["power"])
         at += 1
     if factor is None:
         msg = "nothing where a unit should be"
