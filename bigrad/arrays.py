@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 
 from bigrad.numerics import threads
+from bigrad.numerics.buffers import takes
+from bigrad.numerics.fused import Prepared
 from bigrad.numerics.operators import Block, Gradient
 from bigrad.numerics.spacing import along_axes, from_distance
 from bigrad.numerics.stencils import check_edge_order
@@ -102,37 +104,38 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1, out: 
         return chunked_gradient(f, varargs, axis=axis, edge_order=edge_order)
     if not hasattr(f, "__array_function__"):
         f = np.asanyarray(f)
-    operator = _operator(f.shape, f.dtype, varargs, axis, edge_order)
-    out = _checked(out, f, operator) if out is not None else None
+    key = _key(f.shape, f.dtype, varargs, axis, edge_order)
+    ready = None if key is None or out is not None else _remembered.get(key)
+    if ready is not None and takes(f) and f.flags.c_contiguous:
+        results = ready.apply(f)
+        return results[0] if len(results) == 1 else results
+    axes, spacings = along_axes(f.shape, varargs, axis, from_distance)
+    operator = Gradient.along(
+        dict(zip(axes, spacings, strict=True)),
+        dtype=f.dtype,
+        edge_order=check_edge_order(edge_order),
+    )
+    if key is not None:
+        _remember(key, operator.prepared(f.shape, f.dtype.itemsize))
+    out = None if out is None else _checked(out, f, operator)
     workers = threads.available(f.nbytes) if isinstance(f, np.ndarray) else 1
     results = operator.apply(Block(f, (0,) * f.ndim), out, workers)
     return results[0] if len(results) == 1 else results
 
 
-def _operator(
-    shape: tuple[int, ...], dtype: Any, varargs: tuple[Any, ...], axis: Any, edge_order: Any
-) -> Gradient:
-    """Decide the operator, or remember it: for small data the decision is what costs."""
-    key = _key(shape, dtype, varargs, axis, edge_order)
-    if key is not None and (known := _remembered.get(key)):
-        return known
-    axes, spacings = along_axes(shape, varargs, axis, from_distance)
-    operator = Gradient.along(
-        dict(zip(axes, spacings, strict=True)),
-        dtype=dtype,
-        edge_order=check_edge_order(edge_order),
-    )
-    # What the loops do not take may come with a warning, which has to come every time.
-    if key is not None and operator.numbers is not None:
-        if len(_remembered) >= _REMEMBERED_AT_MOST:
-            _remembered.clear()
-        _remembered[key] = operator
-    return operator
-
-
-_remembered: dict[tuple[Any, ...], Gradient] = {}
+# For small arrays the decisions cost more than the derivative.
+_remembered: dict[tuple[Any, ...], Prepared] = {}
 _REMEMBERED_AT_MOST = 256
 _SMALL_COORDINATE = 8192  # bytes
+_NUMBERS = frozenset([int, float, np.float32, np.float64])
+
+
+def _remember(key: tuple[Any, ...], ready: Prepared | None) -> None:
+    """Remember what is ready; what the loops do not take may warn, and that every time."""
+    if ready is not None:
+        if len(_remembered) >= _REMEMBERED_AT_MOST:
+            _remembered.clear()
+        _remembered[key] = ready
 
 
 def _key(
@@ -153,9 +156,6 @@ def _key(
         else:
             return None
     return tuple(parts)
-
-
-_NUMBERS = frozenset([int, float, np.float32, np.float64])
 
 
 def _checked(out: Any, f: Any, operator: Gradient) -> tuple[Any, ...]:

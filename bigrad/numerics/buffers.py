@@ -1,7 +1,7 @@
 """Blocks of NumPy arrays as the loops see them: flat buffers with strides, cut in parts."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import chain, pairwise, product
 from typing import Any, NamedTuple
 
@@ -46,10 +46,8 @@ def takes(array: Any) -> bool:
     )
 
 
-def parts(out: Array, core: Array, faces: tuple[Array, Array] | None, axis: int) -> Sequence[Part]:
-    """Split a block into parts that are ``(outer, n, inner)`` in memory, mostly one."""
-    if not core.size:
-        return ()
+def parts(out: Array, core: Array, faces: tuple[Array, Array] | None, axis: int) -> list[Part]:
+    """Split a block, not an empty one, into parts ``(outer, n, inner)`` in memory; mostly one."""
     if not (core.flags.c_contiguous and out.flags.c_contiguous):
         return list(_strided(out, core, faces, axis))
     shape = core.shape
@@ -60,7 +58,7 @@ def parts(out: Array, core: Array, faces: tuple[Array, Array] | None, axis: int)
     if faces is not None:
         (lower, i), (upper, j) = ((_readonly(_flattened(f)), f.shape[axis] * inner) for f in faces)
         sides = (lower, (i, i, inner, 1), upper, (0, j, inner, 1))
-    return (Part((outer, n, inner), 0, (out.reshape(-1), strides, cells, strides, *sides)),)
+    return [Part((outer, n, inner), 0, (out.reshape(-1), strides, cells, strides, *sides))]
 
 
 def _flattened(face: Array) -> Array:

@@ -1,6 +1,8 @@
 """Run the compiled loops on blocks of NumPy arrays, tile by tile, on several threads."""
 
+import math
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -12,7 +14,7 @@ from bigrad.numerics.coefficients import Coefficients
 from bigrad.numerics.stencils import Stencil
 from bigrad.numerics.tiles import Tile, columns
 
-__all__ = ["Along", "differentiate"]
+__all__ = ["Along", "Prepared", "differentiate", "prepared"]
 
 Array = np.ndarray[Any, Any]
 
@@ -37,8 +39,8 @@ class Along(NamedTuple):
         Place of the block's first cell along the whole axis.
     faces : tuple of numpy.ndarray, or None
         The cells just before and after the block, where there are any.
-    out : numpy.ndarray
-        Where to put the derivative.
+    out : numpy.ndarray, or None
+        Where to put the derivative; None where that is still to be seen.
     """
 
     axis: int
@@ -46,15 +48,17 @@ class Along(NamedTuple):
     numbers: Coefficients
     start: int
     faces: tuple[Array, Array] | None
-    out: Array
+    out: Any
 
 
 def differentiate(core: Array, derivatives: Sequence[Along], workers: int = 1) -> None:
     """Fill the derivatives of a block; the bits do not depend on the number of workers."""
     if not core.size:
         return
-    if len(derivatives) > 1 and all(
-        array.flags.c_contiguous for array in (core, *(one.out for one in derivatives))
+    if (
+        len(derivatives) > 1
+        and core.nbytes > _TILE_BYTES
+        and all(array.flags.c_contiguous for array in (core, *(one.out for one in derivatives)))
     ):
         _together(core, derivatives, workers)
         return
@@ -71,6 +75,50 @@ def differentiate(core: Array, derivatives: Sequence[Along], workers: int = 1) -
             ],
             workers,
         )
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """The derivatives of small arrays of one shape, ready but for the arrays themselves.
+
+    Attributes
+    ----------
+    dtype : numpy.dtype
+        Of the results.
+    calls : tuple
+        For each derivative the geometry of its buffers, and what the loop takes besides.
+    """
+
+    dtype: np.dtype[Any]
+    calls: tuple[tuple[Any, tuple[Any, ...]], ...]
+
+    def apply(self, f: Array) -> tuple[Array, ...]:
+        """Differentiate a whole array, which must be NumPy's own and C-contiguous."""
+        cells = f.reshape(-1)
+        cells.setflags(write=False)  # the one type of input that the loops are compiled for
+        results = []
+        for geometry, options in self.calls:
+            out = np.empty_like(f, self.dtype)
+            kernels.differentiate(
+                out.reshape(-1), geometry,
+                cells, geometry, cells, geometry, cells, geometry, *options,
+            )  # fmt: skip
+            results.append(out)
+        return tuple(results)
+
+
+def prepared(
+    shape: tuple[int, ...], itemsize: int, dtype: np.dtype[Any], derivatives: Iterable[Along]
+) -> Prepared | None:
+    """Prepare derivatives of whole arrays of a shape; None where these are not small."""
+    if not 0 < math.prod(shape) * itemsize <= _TILE_BYTES:
+        return None
+    calls = []
+    for one in derivatives:
+        n, inner = shape[one.axis], math.prod(shape[one.axis + 1 :])
+        outer = math.prod(shape[: one.axis])
+        calls.append(((0, n * inner, inner, 1), _options(one, itemsize, (outer, n, inner), 0)))
+    return Prepared(dtype, tuple(calls))
 
 
 def _together(core: Array, derivatives: Sequence[Along], workers: int) -> None:
@@ -93,15 +141,20 @@ def _together(core: Array, derivatives: Sequence[Along], workers: int) -> None:
 
 def _loop(one: Along, itemsize: int, split: Iterable[Part]) -> None:
     for shape, skipped, buffers in split:
-        start = one.start + skipped
-        kernels.differentiate(
-            *buffers,
-            shape,
-            _ROW_BYTES // itemsize,
-            start == 0,
-            start + shape[1] == one.stencil.size,
-            one.stencil.edge_order,
-            one.numbers.ends,
-            *one.numbers.inside,
-            start,
-        )
+        kernels.differentiate(*buffers, *_options(one, itemsize, shape, one.start + skipped))
+
+
+def _options(
+    one: Along, itemsize: int, shape: tuple[int, int, int], start: int
+) -> tuple[Any, ...]:
+    """All that the loop takes besides buffers."""
+    return (
+        shape,
+        _ROW_BYTES // itemsize,
+        start == 0,
+        start + shape[1] == one.stencil.size,
+        one.stencil.edge_order,
+        one.numbers.ends,
+        *one.numbers.inside,
+        start,
+    )

@@ -78,6 +78,16 @@ class Gradient:
         """Range of input cells along `axis` that the output cells ``[start, stop)`` need."""
         return self.stencils[axis].window(start, stop)
 
+    def prepared(self, shape: tuple[int, ...], itemsize: int) -> fused.Prepared | None:
+        """Prepare for small arrays of a shape; None where arrays are large, or not served."""
+        if self.numbers is None:
+            return None
+        derivatives = (
+            fused.Along(axis, stencil, numbers, 0, None, None)
+            for (axis, stencil), numbers in zip(self.stencils.items(), self.numbers, strict=True)
+        )
+        return fused.prepared(shape, itemsize, self.dtype, derivatives)
+
     def apply(
         self, block: Block, out: Sequence[Any] | None = None, workers: int = 1
     ) -> tuple[Any, ...]:
@@ -98,24 +108,24 @@ class Gradient:
             For each axis an array of the core's shape.
         """
         core, faces = block.core, block.faces
-        where = [(axis, block.start[axis], faces.get(axis)) for axis in self.stencils]
-        arrays = chain((core,), out or (), *faces.values())
-        if self.numbers is None or not all(map(takes, arrays)):
+        if self.numbers is None or not all(map(takes, chain((core,), out or (), *faces.values()))):
             return tuple(
-                expressions.differentiate(self.stencils[axis], axis, start, core, around, result)
-                for (axis, start, around), result in zip(
-                    where, out or (None,) * len(where), strict=True
+                expressions.differentiate(
+                    stencil, axis, block.start[axis], core, faces.get(axis), result
+                )
+                for (axis, stencil), result in zip(
+                    self.stencils.items(), out or (None,) * len(self.stencils), strict=True
                 )
             )
-        results = out or [np.empty_like(core, self.dtype) for _ in where]
+        results = tuple(out or [np.empty_like(core, self.dtype) for _ in self.stencils])
         fused.differentiate(
             core,
             [
-                fused.Along(axis, self.stencils[axis], numbers, start, around, result)
-                for (axis, start, around), numbers, result in zip(
-                    where, self.numbers, results, strict=True
+                fused.Along(axis, stencil, numbers, block.start[axis], faces.get(axis), result)
+                for (axis, stencil), numbers, result in zip(
+                    self.stencils.items(), self.numbers, results, strict=True
                 )
             ],
             workers,
         )
-        return tuple(results)
+        return results
