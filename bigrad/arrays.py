@@ -1,16 +1,18 @@
 """The array function: `numpy.gradient` for NumPy, dask and zarr arrays."""
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bigrad.numerics import threads
 from bigrad.numerics.buffers import takes
-from bigrad.numerics.fused import Prepared
 from bigrad.numerics.operators import Block, Gradient
 from bigrad.numerics.spacing import along_axes, from_distance
 from bigrad.numerics.stencils import check_edge_order
+
+if TYPE_CHECKING:
+    from bigrad.numerics.fused import Prepared
 
 __all__ = ["gradient"]
 
@@ -124,13 +126,13 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1, out: 
 
 
 # For small arrays the decisions cost more than the derivative.
-_remembered: dict[tuple[Any, ...], Prepared] = {}
+_remembered: dict[tuple[Any, ...], "Prepared"] = {}
 _REMEMBERED_AT_MOST = 256
 _SMALL_COORDINATE = 8192  # bytes
 _NUMBERS = frozenset([int, float, np.float32, np.float64])
 
 
-def _remember(key: tuple[Any, ...], ready: Prepared | None) -> None:
+def _remember(key: tuple[Any, ...], ready: "Prepared | None") -> None:
     """Remember what is ready; what the loops do not take may warn, and that every time."""
     if ready is not None:
         if len(_remembered) >= _REMEMBERED_AT_MOST:

@@ -1,12 +1,16 @@
 import warnings
 from fractions import Fraction
 from typing import Any
+from unittest import mock
 
+import numba  # noqa: F401  (as in a process that has use for the loops)
 import numpy as np
 import pytest
 from hypothesis import given
 
 import bigrad
+from bigrad.arrays import _remembered
+from bigrad.numerics import operators
 from tests.bits import assert_same_bits, numpys
 from tests.strategies import differentiable
 
@@ -17,12 +21,17 @@ Arguments = tuple[Any, tuple[Any, ...], dict[str, Any]]
 def test_equals_numpy(arguments: Arguments) -> None:
     """Dtype, strides and bits, for read-only input of every layout, spacing, axis and order.
 
-    Twice, since what the first call decides is remembered.
+    By the array expressions, by the loops, and by what the earlier calls have prepared.
     """
     f, varargs, kwargs = arguments
     expected = numpys(f, *varargs, **kwargs)
-    for _ in range(2):
-        with np.errstate(all="ignore"):
+    for loops, repeated in ((False, False), (True, False), (True, True)):
+        with (
+            np.errstate(all="ignore"),
+            mock.patch.object(operators, "worthwhile", return_value=loops),
+        ):
+            if not repeated:
+                _remembered.clear()
             actual = bigrad.gradient(f, *varargs, **kwargs)
         assert_same_bits(actual, expected)
         if isinstance(expected, np.ndarray):

@@ -6,6 +6,9 @@ memory layout and axis. Every formula is written in the order of operations of
 `numpy.gradient`; nothing is contracted or reassociated, so that the bits are equal.
 """
 
+import warnings
+from functools import cache
+
 import numba
 import numpy as np
 from numba import types
@@ -60,7 +63,24 @@ def _times_typed(weight, x):
     return lambda weight, x: weight * x
 
 
-_loop = numba.njit(nogil=True, cache=True, error_model="numpy")
+def _loop(function):
+    """Compile `function` when it is first called, and keep what was compiled on disk."""
+    options = {"nogil": True, "error_model": "numpy"}
+    try:
+        return numba.njit(cache=True, **options)(function)
+    except RuntimeError:  # no folder that could hold the cache
+        _warn_of_no_cache()
+        return numba.njit(**options)(function)
+
+
+@cache
+def _warn_of_no_cache():
+    msg = (
+        "bigrad's loops are compiled anew in every process, since neither its own folder nor the "
+        "user's cache folder can be written to; set NUMBA_CACHE_DIR to one that can"
+    )
+    warnings.warn(msg, RuntimeWarning, stacklevel=2)
+
 
 # Unsigned indices need no test for negative ones, which would keep the loops from being
 # vectorised; unit strides are loops of their own for the same reason.

@@ -1,19 +1,26 @@
 """Operators: what to compute on a block, and nothing about where the data lives."""
 
+from __future__ import annotations
+
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bigrad.numerics import expressions, fused
+from bigrad.numerics import expressions
 from bigrad.numerics.buffers import takes
 from bigrad.numerics.coefficients import Coefficients, coefficients
 from bigrad.numerics.expressions import result_dtype
+from bigrad.numerics.loops import worthwhile
 from bigrad.numerics.spacing import Spacing
 from bigrad.numerics.stencils import Stencil
 from bigrad.numerics.stencils import stencil as decide
+
+if TYPE_CHECKING:
+    from bigrad.numerics.fused import Prepared
 
 __all__ = ["Block", "Gradient"]
 
@@ -59,7 +66,7 @@ class Gradient:
     @classmethod
     def along(
         cls, spacings: Mapping[int, Spacing], *, dtype: Any, edge_order: int = 1
-    ) -> "Gradient":
+    ) -> Gradient:
         """Decide the derivative of data of `dtype` along axes with these spacings.
 
         Raises
@@ -78,10 +85,12 @@ class Gradient:
         """Range of input cells along `axis` that the output cells ``[start, stop)`` need."""
         return self.stencils[axis].window(start, stop)
 
-    def prepared(self, shape: tuple[int, ...], itemsize: int) -> fused.Prepared | None:
-        """Prepare for small arrays of a shape; None where arrays are large, or not served."""
-        if self.numbers is None:
+    def prepared(self, shape: tuple[int, ...], itemsize: int) -> Prepared | None:
+        """Prepare for small arrays of a shape; None where that is too soon, or of no use."""
+        if self.numbers is None or "numba" not in sys.modules:
             return None
+        from bigrad.numerics import fused
+
         derivatives = (
             fused.Along(axis, stencil, numbers, 0, None, None)
             for (axis, stencil), numbers in zip(self.stencils.items(), self.numbers, strict=True)
@@ -108,7 +117,8 @@ class Gradient:
             For each axis an array of the core's shape.
         """
         core, faces = block.core, block.faces
-        if self.numbers is None or not all(map(takes, chain((core,), out or (), *faces.values()))):
+        arrays = (core, *(out or ()), *chain.from_iterable(faces.values()))
+        if self.numbers is None or not all(map(takes, arrays)) or not worthwhile(core.nbytes):
             return tuple(
                 expressions.differentiate(
                     stencil, axis, block.start[axis], core, faces.get(axis), result
@@ -117,6 +127,8 @@ class Gradient:
                     self.stencils.items(), out or (None,) * len(self.stencils), strict=True
                 )
             )
+        from bigrad.numerics import fused
+
         results = tuple(out or [np.empty_like(core, self.dtype) for _ in self.stencils])
         fused.differentiate(
             core,

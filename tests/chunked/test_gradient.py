@@ -4,6 +4,7 @@ from typing import Any
 
 import dask
 import dask.array as da
+import numba  # noqa: F401  (as in a process that has use for the loops)
 import numpy as np
 import pytest
 import zarr

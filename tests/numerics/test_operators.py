@@ -1,6 +1,7 @@
 from typing import Any
 from unittest import mock
 
+import numba  # noqa: F401  (as in a process that has use for the loops)
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
