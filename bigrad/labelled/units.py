@@ -62,10 +62,33 @@ _SPELLINGS = {
     "dimensionless": "",
 }
 
-# Text beyond these is damaged, not a unit.
+# What most data is in, so that most reading of units does not wait for the registry to load,
+# which takes longer than many a computation.
+_COMMON = {
+    "K": "K",
+    "Pa": "Pa",
+    "degC": "K",
+    "degree": "degree",
+    "degree_east": "degree",
+    "degree_north": "degree",
+    "degrees": "degree",
+    "degrees_east": "degree",
+    "degrees_north": "degree",
+    "days": "d",
+    "hPa": "hPa",
+    "hours": "h",
+    "kg": "kg",
+    "km": "km",
+    "m": "m",
+    "mm": "mm",
+    "s": "s",
+    "seconds": "s",
+}
+
 # Symbols that not every reader takes an exponent after: pint's `%-1` is a subtraction.
 _WORDS = {"%": "percent"}
 
+# Text beyond these is damaged, not a unit.
 _LONGEST = 200
 _SMALLEST, _LARGEST = Fraction(1, 10**99), Fraction(10**99)
 
@@ -225,8 +248,12 @@ def _factor(token: re.Match[str]) -> _Unit:
 
 def _symbol(name: str) -> str:
     """Symbol of a unit; the name itself where it is no common one."""
-    if name in _SPELLINGS:
-        return _SPELLINGS[name]
+    known = _COMMON.get(name, _SPELLINGS.get(name))
+    return _looked_up(name) if known is None else known
+
+
+def _looked_up(name: str) -> str:
+    """Symbol of a unit by the registry."""
     registry = _registry()
     known = registry.parse_unit_name(name)
     if not known:

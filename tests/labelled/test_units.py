@@ -5,7 +5,7 @@ from cf_xarray.units import units as registry
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bigrad.labelled.units import quotient
+from bigrad.labelled.units import _COMMON, _looked_up, quotient
 
 
 @pytest.mark.parametrize(
@@ -128,3 +128,8 @@ def test_the_users_registry_stays_the_users() -> None:
         assert pint.application_registry.get() is mine
     finally:
         pint.set_application_registry(before)
+
+
+@pytest.mark.parametrize("name", sorted(_COMMON))
+def test_common_units_are_what_the_registry_has(name: str) -> None:
+    assert _COMMON[name] == _looked_up(name)
