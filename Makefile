@@ -33,13 +33,13 @@ lint: $(INSTALLED)
 	@$(BIN)/typos
 
 bench: $(INSTALLED)
-	@$(BIN)/pytest -q -n 0 benchmarks
+	@$(BIN)/pytest -q benchmarks
 
-lowest: .venv-lowest/installed
-	@.venv-lowest/bin/pytest -q
+lowest: .venv/lowest/installed
+	@.venv/lowest/bin/pytest -q
 
 clean:
-	@rm -rf .venv .venv-lowest demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .benchmarks
+	@rm -rf .venv demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .benchmarks
 	@find bigrad tests examples benchmarks -name __pycache__ -prune -exec rm -rf {} +
 
 $(INSTALLED): pyproject.toml
@@ -50,8 +50,8 @@ $(INSTALLED): pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
-.venv-lowest/installed: pyproject.toml
-	@$(or $(PYTHON),python3) -m venv --clear .venv-lowest
-	@.venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check uv
-	@.venv-lowest/bin/uv pip install --quiet --python .venv-lowest --resolution lowest-direct --editable '.[test]'
+.venv/lowest/installed: $(INSTALLED)
+	@$(BIN)/python -m venv --clear .venv/lowest
+	@.venv/lowest/bin/python -m pip install --quiet --disable-pip-version-check uv
+	@.venv/lowest/bin/uv pip install --quiet --python .venv/lowest --resolution lowest-direct --editable '.[test]'
 	@touch $@

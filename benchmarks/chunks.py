@@ -1,0 +1,168 @@
+"""Dask arrays, against `dask.array.gradient` and a copy of every chunk."""
+
+from collections.abc import Callable, Iterator
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import dask
+import dask.array as da
+import numpy as np
+
+import bigrad
+from benchmarks.arrays import field
+from benchmarks.comparison import BIGRAD, Case, Comparison, Measured, Size, Target
+from benchmarks.fresh import call
+
+__all__ = ["ALL_AXES", "GRAPH", "ONE_AXIS", "ROWS", "TASKS", "TRAVEL"]
+
+ONE_AXIS = "dask"
+ALL_AXES = "dask all axes"
+TASKS = "tasks"
+GRAPH = "graph"
+TRAVEL = "travel"
+
+DASK = "da.gradient"
+COPY = "map_blocks(np.copy)"
+FACES = "bytes of the faces"
+
+PER_CHUNK = "tasks per chunk"
+MOVED = "MB between workers"
+
+_H = 0.25
+
+
+def _source(size: Size, chunks: tuple[int, ...]) -> Any:
+    return da.from_array(field(size.lazy, np.float32), chunks=chunks)
+
+
+def _computed(lazy: Any) -> Any:
+    """Compute all chunks and leave them where they are, not joined to one array."""
+    return dask.persist(*lazy) if isinstance(lazy, tuple | list) else dask.persist(lazy)
+
+
+def _time(kind: str, axis: int | None) -> Callable[[Size, Path], Case]:
+    def prepare(size: Size, folder: Path) -> Case:
+        x = _source(size, size.chunks[kind])
+        results = x.ndim if axis is None else 1
+        return Case(
+            {
+                BIGRAD: lambda: _computed(bigrad.gradient(x, _H, axis=axis)),
+                DASK: lambda: _computed(da.gradient(x, _H, axis=axis)),
+                COPY: lambda: _computed([x.map_blocks(np.copy) for _ in range(results)]),
+            },
+            limit=COPY,
+            exact=(DASK,),
+            nbytes=(1 + results) * x.nbytes,
+        )
+
+    return prepare
+
+
+def _optimised(lazy: Any) -> dict[Any, Any]:
+    """Make the graph that a scheduler gets."""
+    collections = lazy if isinstance(lazy, tuple | list) else (lazy,)
+    optimised = dask.optimize(*collections)
+    return {key: task for one in optimised for key, task in one.__dask_graph__().items()}
+
+
+def _tasks(kind: str, axis: int | None) -> Callable[[Size, Path], Case]:
+    def prepare(size: Size, folder: Path) -> Case:
+        x = da.zeros(size.lazy, chunks=size.chunks[kind], dtype=np.float32)
+
+        def counted(gradient: Callable[..., Any]) -> Callable[[], Measured]:
+            return lambda: Measured(
+                {PER_CHUNK: len(_optimised(gradient(x, _H, axis=axis))) / x.npartitions}
+            )
+
+        return Case({BIGRAD: counted(bigrad.gradient), DASK: counted(da.gradient)}, counts=True)
+
+    return prepare
+
+
+def _graph(coordinate: bool) -> Callable[[Size, Path], Case]:
+    def prepare(size: Size, folder: Path) -> Case:
+        x = da.zeros(4 * size.graph, chunks=4)
+        h = np.cumsum(np.random.default_rng(4).random(x.size)) if coordinate else _H
+        return Case(
+            {
+                BIGRAD: lambda: len(_optimised(bigrad.gradient(x, h))),
+                DASK: lambda: len(_optimised(da.gradient(x, h))),
+                COPY: lambda: len(_optimised(x.map_blocks(np.copy))),
+            },
+            limit=COPY,
+        )
+
+    return prepare
+
+
+def _travel(axis: int) -> Callable[[Size, Path], Case]:
+    def prepare(size: Size, folder: Path) -> Case:
+        shape = size.lazy
+        chunks = tuple(-(-n // 4) for n in shape)
+        boundaries = -(-shape[axis] // chunks[axis]) - 1
+        faces = 2 * boundaries * 4 * np.prod(shape) / shape[axis] / 1e6
+        arguments = (shape, chunks, axis)
+        return Case(
+            {
+                BIGRAD: lambda: call("benchmarks.chunks:travelled", BIGRAD, *arguments),
+                DASK: lambda: call("benchmarks.chunks:travelled", DASK, *arguments),
+                FACES: lambda: Measured({MOVED: faces}),
+            },
+            limit=FACES,
+            counts=True,
+        )
+
+    return prepare
+
+
+def travelled(
+    way: str, shape: tuple[int, ...], chunks: tuple[int, ...], axis: int
+) -> dict[str, float]:
+    """Megabytes that the workers of a local cluster get from each other for one derivative."""
+    from distributed import Client, LocalCluster, wait
+
+    gradient = {BIGRAD: bigrad.gradient, DASK: da.gradient}[way]
+    with (
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        Client(cluster) as client,
+    ):
+        x = client.persist(da.random.default_rng(0).random(shape, chunks=chunks, dtype=np.float32))
+        wait(x)
+        before = sum(client.run(_received).values())
+        wait(client.persist(gradient(x, _H, axis=axis)))
+        return {MOVED: (sum(client.run(_received).values()) - before) / 1e6}
+
+
+def _received(dask_worker: Any) -> int:
+    return sum(entry["total"] for entry in dask_worker.transfer_incoming_log)
+
+
+def _rows() -> Iterator[Comparison]:
+    axes = {0: "first", 1: "middle", 2: "last"}
+    for kind, axis in product(("8 MB blocks", "33 MB maps", "1 MB blocks"), axes):
+        small = kind == "1 MB blocks"
+        targets = (
+            (Target("faster", 1.0, DASK),)
+            if small
+            else (Target("faster", 2.2, DASK), Target("times", 2.0, COPY))
+        )
+        yield Comparison(ONE_AXIS, f"{kind}, {axes[axis]} axis", _time(kind, axis), targets, 2)
+    for kind in ("8 MB blocks", "33 MB maps"):
+        target = Target("faster", 2.5, DASK)
+        yield Comparison(ALL_AXES, kind, _time(kind, None), (target,), 2)
+    for kind, axis, name, most in (
+        ("8 MB blocks", 0, "one axis with several chunks", 7),
+        ("33 MB maps", 1, "one axis with one chunk", 2),
+        ("8 MB blocks", None, "three axes", 18),
+    ):
+        target = Target("most", most, unit=PER_CHUNK)
+        yield Comparison(TASKS, name, _tasks(kind, axis), (target,))
+    for coordinate in (False, True):
+        name = "a coordinate" if coordinate else "one step"
+        yield Comparison(GRAPH, name, _graph(coordinate), (Target("times", 1.0, DASK),))
+    target = Target("times", 1.1, FACES, unit=MOVED)
+    yield Comparison(TRAVEL, "middle axis", _travel(1), (target,))
+
+
+ROWS = tuple(_rows())

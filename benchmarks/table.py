@@ -1,0 +1,7 @@
+"""The table of comparisons that the benchmarks run and the report prints."""
+
+from benchmarks import arrays, chunks, jobs, labels, startup
+
+__all__ = ["TABLE"]
+
+TABLE = (*arrays.ROWS, *chunks.ROWS, *labels.ROWS, *jobs.ROWS, *startup.ROWS)

@@ -1,0 +1,166 @@
+"""The memory of a job: what a process holds, what a task adds, and sizes in words."""
+
+import ctypes
+import os
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+__all__ = [
+    "MiB",
+    "TaskMemory",
+    "format_bytes",
+    "parse_bytes",
+    "peak_memory",
+    "resident_memory",
+    "settle_allocator",
+]
+
+MiB = 1024**2
+
+_UNITS = {
+    "": 1,
+    "B": 1,
+    "KB": 10**3,
+    "MB": 10**6,
+    "GB": 10**9,
+    "TB": 10**12,
+    "KIB": 2**10,
+    "MIB": 2**20,
+    "GIB": 2**30,
+    "TIB": 2**40,
+}
+
+
+def parse_bytes(size: Any) -> int:
+    """Return the bytes of a size such as ``"512MiB"``, ``"2 GB"`` or ``1e9``.
+
+    Examples
+    --------
+    >>> parse_bytes("512MiB")
+    536870912
+    >>> parse_bytes("1.5 GB")
+    1500000000
+    """
+    if isinstance(size, str):
+        found = re.fullmatch(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*([A-Za-z]*)\s*", size)
+        if found is None or found[2].upper() not in _UNITS:
+            msg = (
+                f"`memory` is not a size: found {size!r}; write a number and one of "
+                "B, kB, MB, GB, TB, KiB, MiB, GiB, TiB, as in '512MiB'"
+            )
+            raise ValueError(msg)
+        value = float(found[1]) * _UNITS[found[2].upper()]
+    elif isinstance(size, int | float) and not isinstance(size, bool):
+        value = float(size)
+    else:
+        msg = f"`memory` must be a number of bytes or a text such as '512MiB', found {size!r}"
+        raise TypeError(msg)
+    if not 0 < value < float("inf"):
+        msg = f"`memory` must be above zero and finite, found {size!r}"
+        raise ValueError(msg)
+    return int(value)
+
+
+def format_bytes(size: float) -> str:
+    """Write a size in the binary unit that keeps it readable.
+
+    Examples
+    --------
+    >>> format_bytes(536870912)
+    '512.0 MiB'
+    >>> format_bytes(10)
+    '10 B'
+    """
+    if size < 1024:
+        return f"{int(size)} B"
+    for unit in ("KiB", "MiB", "GiB", "TiB"):
+        size /= 1024
+        if size < 1024:
+            return f"{size:.1f} {unit}"
+    return f"{size / 1024:.1f} PiB"
+
+
+def resident_memory() -> int:
+    """Bytes that this process holds in memory now."""
+    import psutil
+
+    return int(psutil.Process().memory_info().rss)
+
+
+def peak_memory() -> int | None:
+    """Bytes that this process held at most since it began, where the system tells."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        found = re.search(r"VmHWM:\s+(\d+) kB", status.read_text())
+        return int(found[1]) * 1024 if found else None
+    if os.name != "posix":
+        return None
+    import resource
+
+    # In bytes on macOS, in KiB on the other systems that have it.
+    scale = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
+
+
+# Parameters of glibc's mallopt, and the values that `settle_allocator` gives them.
+_MALLOPT = {
+    -8: 1,  # M_ARENA_MAX
+    -3: 8 * MiB,  # M_MMAP_THRESHOLD
+    -1: 32 * MiB,  # M_TRIM_THRESHOLD
+}
+
+
+def settle_allocator() -> None:
+    """Make glibc return freed memory to the system; elsewhere, do nothing.
+
+    By default every thread that decodes or encodes gets a heap of its own and keeps in it what
+    it has freed: measured, 60 MiB above what two tasks hold. With one heap, trimmed at its
+    top, and large arrays mapped one by one, the peak follows the plan, at no cost in time.
+    It lasts as long as the process.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:  # musl has none
+        for parameter, value in _MALLOPT.items():
+            mallopt(parameter, value)
+
+
+@dataclass(frozen=True)
+class TaskMemory:
+    """Most bytes that one running task adds to the process, by term.
+
+    A task reads, then computes and writes one result after the other. It holds the most at
+    one of two moments: as it decodes what it read, or as it encodes a result.
+
+    Attributes
+    ----------
+    stored : int
+        The block with its halo, as stored.
+    decoded : int
+        Copies that unpacking makes of it: two of the decoded values, and masks.
+    reading : int
+        Chunks on their way from the store, compressed and not.
+    data : int
+        The decoded block with its halo, once reading is over.
+    result : int
+        One result, and the temporaries of computing it.
+    writing : int
+        Chunks or shards on their way to the store, copied and compressed.
+    """
+
+    stored: int
+    decoded: int
+    reading: int
+    data: int
+    result: int
+    writing: int
+
+    @property
+    def total(self) -> int:
+        """The larger of the two moments."""
+        reading = self.stored + self.decoded + self.reading
+        return max(reading, self.data + self.result + self.writing)

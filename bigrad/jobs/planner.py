@@ -1,0 +1,304 @@
+"""Choose blocks, workers and concurrency: the least time that keeps the memory ceiling.
+
+Every candidate is a grid of whole write units. Its cost is counted, not sampled: chunks
+decoded, bytes encoded, tasks. All is arithmetic on metadata.
+"""
+
+import math
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from bigrad.errors import MemoryCeilingError
+from bigrad.jobs.blocks import BlockGrid
+from bigrad.jobs.memory import MiB, TaskMemory, format_bytes
+from bigrad.jobs.source import Layout
+
+__all__ = ["Choice", "Demand", "choose", "cores", "task_memory"]
+
+# Rates of one core, in bytes of uncompressed data per second, and times, in seconds. They
+# weigh reading twice against waiting and against tasks; nothing else depends on them.
+_DECODE_RATE = 650e6
+_ENCODE_RATE = 200e6
+_MOVE_RATE = 1500e6  # assembling a block, computing, file system: not shared between cores
+_CHUNK_SECONDS = 0.3e-3  # of the event loop, for each chunk read or written
+_TASK_SECONDS = 4e-3
+
+_CONCURRENCIES = (1, 2, 4, 8)
+_MOST_CANDIDATES = 20_000
+
+# Copies of a chunk alive while it is read (compressed, decoded) and of a chunk or shard
+# while it is written (contiguous, its chunks compressed, joined).
+_READ_COPIES = 2
+_WRITE_COPIES = 2
+_WRITE_SHARD_COPIES = 2
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What the planner knows of a variable to differentiate.
+
+    Attributes
+    ----------
+    source, target : Layout
+        How the variable and each result lie in their stores.
+    decoded : numpy.dtype
+        Of the variable's values once decoded.
+    packed : bool
+        Whether decoding makes new values of the stored ones.
+    temporaries : int
+        Arrays of the result's size that computing needs besides the result.
+    axes : tuple of int
+        The axes to differentiate along.
+    outputs : int
+        The number of results.
+    edge_order : {1, 2}
+        The order of accuracy at the ends.
+    """
+
+    source: Layout
+    target: Layout
+    decoded: np.dtype[Any]
+    packed: bool
+    temporaries: int
+    axes: tuple[int, ...]
+    outputs: int
+    edge_order: int
+
+    @property
+    def chunk_bytes(self) -> int:
+        """Bytes of a source chunk, decompressed."""
+        return math.prod(self.source.chunk) * self.source.dtype.itemsize
+
+    @property
+    def result_bytes(self) -> int:
+        """Bytes of all results, uncompressed."""
+        return self.outputs * math.prod(self.target.shape) * self.target.dtype.itemsize
+
+    def grid(self, block: tuple[int, ...]) -> BlockGrid:
+        """Return the grid of these blocks."""
+        return BlockGrid(self.target.shape, block, self.axes, self.edge_order)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the planner decided.
+
+    Attributes
+    ----------
+    grids : tuple of BlockGrid
+        For each demand.
+    workers : int
+        Tasks that run at the same time.
+    concurrency : int
+        Chunks that each of them reads or writes at the same time.
+    """
+
+    grids: tuple[BlockGrid, ...]
+    workers: int
+    concurrency: int
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def task_memory(demand: Demand, grid: BlockGrid, concurrency: int) -> TaskMemory:
+    """Most bytes that a task of `grid` adds, by the terms of `TaskMemory`."""
+    core, extended = grid.largest_reads()
+    stored = extended * demand.source.dtype.itemsize
+    decoded = extended * (2 * demand.decoded.itemsize + 2) if demand.packed else 0
+    touched = math.prod(
+        -(-length // unit) + 1 for length, unit in zip(grid.block, demand.source.unit, strict=True)
+    )
+    object_bytes = math.prod(demand.source.unit) * demand.source.dtype.itemsize
+    if demand.source.shard is not None:
+        object_bytes = min(object_bytes, stored)
+    written = math.prod(
+        -(-length // unit) for length, unit in zip(grid.block, demand.target.unit, strict=True)
+    )
+    unit_bytes = math.prod(demand.target.unit) * demand.target.dtype.itemsize
+    copies = _WRITE_COPIES if demand.target.shard is None else _WRITE_SHARD_COPIES
+    return TaskMemory(
+        stored=stored,
+        decoded=decoded,
+        reading=_READ_COPIES * min(concurrency, touched) * object_bytes,
+        data=extended * demand.decoded.itemsize,
+        result=core * demand.target.dtype.itemsize * (1 + demand.temporaries),
+        writing=copies * min(concurrency, written) * unit_bytes,
+    )
+
+
+def choose(
+    demands: Sequence[Demand],
+    *,
+    ceiling: int,
+    reserved: int,
+    workers: int | None,
+    copied: int = 0,
+) -> Choice:
+    """Choose the fastest grids, workers and concurrency under the ceiling.
+
+    Parameters
+    ----------
+    demands : sequence of Demand
+        The variables, which are worked on one after the other.
+    ceiling, reserved : int
+        Bytes that the process may hold, and that it holds without any task.
+    workers : int or None
+        Tasks at the same time; None chooses, up to the number of cores.
+    copied : int
+        Bytes of the largest object that a task copies.
+
+    Returns
+    -------
+    Choice
+
+    Raises
+    ------
+    MemoryCeilingError
+        Where no choice keeps the ceiling; the message names the least that could be kept.
+    """
+    tables = [_Table.of(demand, copied) for demand in demands]
+    processors = cores()
+    best: tuple[float, Choice] | None = None
+    for count in range(1, processors + 1) if workers is None else (workers,):
+        for concurrency in _CONCURRENCIES:
+            share = (ceiling - reserved) // count
+            picks = [table.fastest(share, count, concurrency, processors) for table in tables]
+            found = [pick for pick in picks if pick is not None]
+            if len(found) < len(tables):
+                break  # more concurrency takes more memory
+            seconds = math.fsum(pick[0] for pick in found)
+            if best is None or seconds < best[0]:
+                grids = tuple(
+                    demand.grid(block) for demand, (_, block) in zip(demands, found, strict=True)
+                )
+                best = seconds, Choice(grids, count, concurrency)
+    if best is None:
+        raise MemoryCeilingError(_refusal(demands, tables, ceiling, reserved, workers))
+    return best[1]
+
+
+def _refusal(
+    demands: Sequence[Demand],
+    tables: Sequence["_Table"],
+    ceiling: int,
+    reserved: int,
+    workers: int | None,
+) -> str:
+    count = workers or 1
+    largest = max(int(table.bytes_at(1).min()) for table in tables)
+    # Rounded up with room for what the process itself may still grow by.
+    least = -(-(reserved + count * largest + 8 * MiB) // (8 * MiB)) * 8
+    i = max(range(len(tables)), key=lambda i: int(tables[i].bytes_at(1).min()))
+    unit = " x ".join(map(str, demands[i].target.unit))
+    return (
+        f"`memory` of {format_bytes(ceiling)} cannot be kept: the process holds "
+        f"{format_bytes(reserved)} without any task, and a task on the smallest block of whole "
+        f"chunks ({unit} cells) adds {format_bytes(largest)}"
+        + (f", times {count} workers" if count > 1 else "")
+        + f"; the least that would do is memory='{least}MiB'"
+        + ("" if demands[i].target.shard is None else ", or give smaller `shards`")
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Table:
+    """Candidate blocks of one variable, and what each costs; one row per candidate."""
+
+    demand: Demand
+    blocks: tuple[tuple[int, ...], ...]
+    count: np.ndarray
+    decoded_units: np.ndarray
+    written_units: np.ndarray
+    memory: dict[int, np.ndarray]
+
+    @classmethod
+    def of(cls, demand: Demand, copied: int) -> "_Table":
+        blocks = tuple(_candidates(demand))
+        grids = [demand.grid(block) for block in blocks]
+        return cls(
+            demand,
+            blocks,
+            np.array([len(grid) for grid in grids], float),
+            np.array([grid.read_units(demand.source.chunk) for grid in grids], float),
+            np.array(
+                [
+                    math.prod(-(-b // u) for b, u in zip(block, demand.target.chunk, strict=True))
+                    for block in blocks
+                ],
+                float,
+            ),
+            {
+                c: np.array(
+                    [max(copied, task_memory(demand, grid, c).total) for grid in grids], float
+                )
+                for c in _CONCURRENCIES
+            },
+        )
+
+    def bytes_at(self, concurrency: int) -> np.ndarray:
+        return self.memory[concurrency]
+
+    def fastest(
+        self, share: int, workers: int, concurrency: int, processors: int
+    ) -> tuple[float, tuple[int, ...]] | None:
+        fits = self.bytes_at(concurrency) <= share
+        if not fits.any():
+            return None
+        seconds = np.where(fits, self._seconds(workers, concurrency, processors), np.inf)
+        i = int(seconds.argmin())
+        return float(seconds[i]), self.blocks[i]
+
+    def _seconds(self, workers: int, concurrency: int, processors: int) -> np.ndarray:
+        read = self.decoded_units * self.demand.chunk_bytes
+        written = self.demand.result_bytes
+        parallel = np.minimum(processors, workers * np.minimum(concurrency, self.written_units))
+        codecs = (read / _DECODE_RATE + written / _ENCODE_RATE) / parallel
+        moving = (read + written) / _MOVE_RATE / workers
+        tasks = self.count * _TASK_SECONDS / workers
+        work = codecs + moving + tasks
+        # The last round may leave workers idle, and nothing overlaps with the first read.
+        rounds = np.ceil(self.count / workers)
+        idle = rounds * workers / self.count
+        seconds: np.ndarray = work * idle * (1 + 0.5 / rounds)
+        return seconds + self.decoded_units * _CHUNK_SECONDS
+
+
+def _candidates(demand: Demand) -> Iterator[tuple[int, ...]]:
+    shape, unit = demand.target.shape, demand.target.unit
+    most = max(3, int(_MOST_CANDIDATES ** (1 / len(shape))))
+    along = [
+        _lengths(n, u, math.lcm(u, c), most)
+        for n, u, c in zip(shape, unit, demand.source.chunk, strict=True)
+    ]
+    return product(*along)
+
+
+def _lengths(size: int, unit: int, common: int, most: int) -> list[int]:
+    """Lengths of blocks along one axis: multiples of the unit, and the whole axis.
+
+    Multiples of a chunk of both source and target come first; even splits of the axis and
+    powers of two follow, thinned out to `most` lengths.
+    """
+    units = max(1, -(-size // unit))
+    multiples = {1, units}
+    for split in (2, 3, 4, 5, 6, 8):
+        multiples.add(-(-units // split))
+    step = common // unit
+    ladder = {m << i for m in (1, 3) for i in range(units.bit_length())}
+    multiples.update(m for m in ladder if m < units)
+    multiples.update(m * step for m in ladder if m * step < units)
+    ordered = sorted(multiples)
+    if len(ordered) > most:
+        keep = np.unique(np.linspace(0, len(ordered) - 1, most).round().astype(int))
+        ordered = [ordered[i] for i in keep]
+    return [max(1, min(m * unit, size)) for m in ordered]

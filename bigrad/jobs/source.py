@@ -1,0 +1,212 @@
+"""The source of a job: a zarr group, seen decoded through xarray and raw through zarr."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import xarray as xr
+import zarr
+from zarr.abc.store import Store
+from zarr.core.buffer import default_buffer_prototype
+
+from bigrad.errors import BigradError, SourceError
+from bigrad.jobs.storage import Place, describe, open_store
+
+__all__ = [
+    "Layout",
+    "Source",
+    "layout_of",
+    "metadata_objects",
+    "object_keys",
+    "open_source",
+    "quiet_zarr",
+]
+
+# What xarray moves from a variable's attributes to its encoding when it decodes the values.
+_PACKING = ("scale_factor", "add_offset", "_FillValue", "missing_value", "_Unsigned")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How an array lies in its store.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Of the array.
+    dtype : numpy.dtype
+        Of the values as they are stored.
+    chunk : tuple of int
+        The unit of reading: the chunk, inside its shard where there are shards.
+    shard : tuple of int or None
+        The shard.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    chunk: tuple[int, ...]
+    shard: tuple[int, ...] | None
+
+    @property
+    def unit(self) -> tuple[int, ...]:
+        """The unit of writing, an object of the store: the shard, or else the chunk."""
+        return self.shard or self.chunk
+
+
+def layout_of(array: "zarr.Array[Any]") -> Layout:
+    """Read the layout off an array's metadata."""
+    return Layout(
+        shape=tuple(array.shape),
+        dtype=np.dtype(cast("Any", array.dtype)),
+        chunk=tuple(max(1, size) for size in array.chunks),
+        shard=None if array.shards is None else tuple(array.shards),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A zarr group to read from.
+
+    Attributes
+    ----------
+    store : zarr.abc.store.Store
+        Where it lies, read-only.
+    group : zarr.Group
+        Its arrays as they are stored.
+    dataset : xarray.Dataset
+        Its variables, lazy: packing and missing values are decoded as a region is loaded,
+        times are not decoded.
+    """
+
+    store: Store
+    group: zarr.Group
+    dataset: xr.Dataset
+
+    @property
+    def name(self) -> str:
+        """Path or URL."""
+        return describe(self.store)
+
+    @property
+    def zarr_format(self) -> int:
+        """2 or 3."""
+        return self.group.metadata.zarr_format
+
+    @property
+    def consolidated(self) -> bool:
+        """Whether the group's metadata are consolidated."""
+        return self.group.metadata.consolidated_metadata is not None
+
+    def array(self, name: str) -> "zarr.Array[Any]":
+        """Return a variable as it is stored."""
+        array = self.group[name]
+        if not isinstance(array, zarr.Array):
+            msg = f"`{name}` in {self.name} is not an array"
+            raise SourceError(msg)
+        return array
+
+    def is_packed(self, name: str) -> bool:
+        """Whether loading a variable makes new values of the stored ones."""
+        return any(key in self.dataset[name].encoding for key in _PACKING)
+
+    def is_numeric(self, name: str) -> bool:
+        """Whether a variable holds numbers: not times, durations, booleans or text."""
+        variable = self.dataset[name]
+        timelike = " since " in str(variable.attrs.get("units", "")) or str(
+            variable.attrs.get("dtype", "")
+        ).startswith("timedelta64")
+        return variable.dtype.kind in "iufc" and not timelike
+
+    def coordinates(self, names: tuple[str, ...]) -> dict[str, xr.Variable]:
+        """Load coordinates, times decoded: the only values read before a job begins."""
+        others = [name for name in self.dataset.variables if name not in names]
+        loaded = _open_dataset(self.store, consolidated=self.consolidated, drop_variables=others)
+        return {name: loaded[name].variable.load() for name in names}
+
+
+def open_source(place: Place, *, error: type[BigradError] = SourceError) -> Source:
+    """Open a zarr group; only metadata are read.
+
+    Raises
+    ------
+    SourceError
+        Where there is no zarr group, or its arrays do not name their dimensions.
+    """
+    store = open_store(place, read_only=True, error=error)
+    where = describe(store)
+    try:
+        group = zarr.open_group(store, mode="r")
+    except (FileNotFoundError, NotADirectoryError) as exc:
+        msg = f"`source` {where!r} is not a zarr group: nothing of that kind was found there"
+        raise error(msg) from exc
+    except (ValueError, KeyError, OSError) as exc:
+        msg = f"`source` {where!r} cannot be read as a zarr group: {exc}"
+        raise error(msg) from exc
+    consolidated = group.metadata.consolidated_metadata is not None
+    try:
+        dataset = _open_dataset(
+            store, consolidated=consolidated, drop_variables=None, decode_times=False
+        )
+    except (ValueError, KeyError) as exc:
+        msg = f"`source` {where!r} cannot be opened by xarray: {exc}"
+        raise error(msg) from exc
+    return Source(store, group, dataset)
+
+
+def _open_dataset(store: Store, **options: Any) -> xr.Dataset:
+    return xr.open_dataset(
+        cast("Any", store),
+        engine="zarr",
+        chunks=None,
+        cache=False,
+        create_default_indexes=False,
+        **options,
+    )
+
+
+@contextmanager
+def quiet_zarr() -> Iterator[None]:
+    """Leave out what zarr warns of as it writes metadata, none of it a user's choice here.
+
+    Version 3 specifies neither consolidated metadata, which xarray writes and reads all the
+    same, nor text, which is copied as it was found.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Consolidated metadata", UserWarning)
+        warnings.filterwarnings("ignore", "The data type .* Zarr V3 spec", FutureWarning)
+        yield
+
+
+def object_keys(name: str, array: "zarr.Array[Any]") -> "_ObjectKeys":
+    """Return the keys of an array's objects, metadata aside; computed, not listed."""
+    return _ObjectKeys(name, array)
+
+
+class _ObjectKeys:
+    def __init__(self, name: str, array: "zarr.Array[Any]") -> None:
+        layout = layout_of(array)
+        self._name = name
+        self._encode = array.metadata.encode_chunk_key
+        self._counts = tuple(
+            -(-size // unit) for size, unit in zip(layout.shape, layout.unit, strict=True)
+        )
+
+    def __len__(self) -> int:
+        return int(np.prod(self._counts, dtype=object)) if self._counts else 1
+
+    def __getitem__(self, number: int) -> str:
+        place = []
+        for count in reversed(self._counts):
+            number, i = divmod(number, count)
+            place.append(i)
+        return f"{self._name}/{self._encode(tuple(reversed(place)))}"
+
+
+def metadata_objects(name: str, array: "zarr.Array[Any]") -> dict[str, Any]:
+    """Return an array's metadata documents, by key."""
+    with quiet_zarr():
+        documents = array.metadata.to_buffer_dict(default_buffer_prototype())
+    return {f"{name}/{key}": value for key, value in documents.items()}

@@ -1,0 +1,226 @@
+"""Stores: opening them, telling whether two are the same place, and moving whole objects."""
+
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+from zarr.abc.store import Store
+from zarr.core.buffer import Buffer, default_buffer_prototype
+from zarr.core.sync import sync
+from zarr.storage import FsspecStore, LocalStore, MemoryStore
+
+from bigrad.errors import BigradError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+__all__ = [
+    "MARKER",
+    "Place",
+    "copy_objects",
+    "describe",
+    "documents",
+    "is_hierarchy",
+    "is_occupied",
+    "is_unfinished",
+    "open_store",
+    "put",
+    "relation",
+    "remove",
+    "replace_contents",
+]
+
+Place = str | os.PathLike[str] | Store
+
+# Lies in the target from the first write of a job until after its last one.
+MARKER = "bigrad-unfinished.json"
+
+_ROOT_DOCUMENTS = ("zarr.json", ".zmetadata", ".zgroup", ".zarray", ".zattrs")
+
+
+def open_store(place: Place, *, read_only: bool, error: type[BigradError]) -> Store:
+    """Open a path, a URL or a store object, without touching what it names.
+
+    Parameters
+    ----------
+    place : str, os.PathLike or zarr.abc.store.Store
+        A local path, a URL that fsspec knows (``file://`` among them), or a store.
+    read_only : bool
+        Whether writing through the store is refused.
+    error : type of BigradError
+        What to raise where `place` cannot be opened.
+
+    Returns
+    -------
+    zarr.abc.store.Store
+    """
+    if isinstance(place, Store):
+        return place.with_read_only() if read_only and not place.read_only else place
+    if not isinstance(place, str | os.PathLike):
+        msg = (
+            f"a path, a URL or a zarr store is needed, found {place!r} "
+            f"of type {type(place).__name__}"
+        )
+        raise error(msg)
+    text = os.fspath(place)
+    if text.startswith("file://"):
+        text = unquote(urlsplit(text).path)
+    if "://" not in text and "::" not in text:
+        return LocalStore(Path(text).expanduser(), read_only=read_only)
+    try:
+        return FsspecStore.from_url(text, read_only=read_only)
+    except (ValueError, ImportError, OSError) as exc:
+        msg = f"`{text}` cannot be opened: {exc}"
+        raise error(msg) from exc
+
+
+def describe(store: Store) -> str:
+    """Name a store as its user would: the path of a local one, the URL of another.
+
+    Examples
+    --------
+    >>> describe(LocalStore("data/in.zarr"))
+    'data/in.zarr'
+    """
+    if isinstance(store, LocalStore):
+        return os.fspath(store.root)
+    if isinstance(store, FsspecStore):
+        return _protocol(store) + "://" + store.path.lstrip("/")
+    return str(store)
+
+
+def relation(one: Store, other: Store) -> str | None:
+    """How `one` lies to `other`: ``"is"``, ``"lies inside"``, ``"contains"`` or None.
+
+    Local paths are compared after symbolic links and ``..`` are resolved.
+
+    Examples
+    --------
+    >>> relation(LocalStore("in.zarr/deep/.."), LocalStore("in.zarr"))
+    'is'
+    >>> relation(LocalStore("in.zarr/u"), LocalStore("in.zarr"))
+    'lies inside'
+    """
+    if isinstance(one, MemoryStore) and isinstance(other, MemoryStore):
+        return "is" if one._store_dict is other._store_dict else None
+    root, parts = _location(one)
+    other_root, other_parts = _location(other)
+    if root is None or root != other_root:
+        return "is" if one == other else None
+    if parts == other_parts:
+        return "is"
+    if parts[: len(other_parts)] == other_parts:
+        return "lies inside"
+    if other_parts[: len(parts)] == parts:
+        return "contains"
+    return None
+
+
+def _location(store: Store) -> tuple[str | None, tuple[str, ...]]:
+    if isinstance(store, LocalStore):
+        return "file", Path(os.path.realpath(store.root)).parts
+    if isinstance(store, FsspecStore):
+        protocol = _protocol(store)
+        if protocol == "file":
+            return "file", Path(os.path.realpath(store.path)).parts
+        return protocol, tuple(part for part in store.path.split("/") if part)
+    return None, ()
+
+
+def _protocol(store: FsspecStore) -> str:
+    fs: Any = store.fs
+    while hasattr(fs, "sync_fs"):  # an asynchronous wrapper around a plain file system
+        fs = fs.sync_fs
+    names = (fs.protocol,) if isinstance(fs.protocol, str) else tuple(fs.protocol)
+    return "file" if "file" in names else str(names[0])
+
+
+def is_hierarchy(store: Store) -> bool:
+    """Whether the root of `store` is a zarr group or array, finished or not."""
+    return any(_exists(store, key) for key in (*_ROOT_DOCUMENTS, MARKER))
+
+
+def is_unfinished(store: Store) -> bool:
+    """Whether a job began to write to `store` and has not come to its end."""
+    return _exists(store, MARKER)
+
+
+def is_occupied(store: Store) -> bool:
+    """Whether anything at all lies in `store`."""
+    if isinstance(store, LocalStore):
+        root = Path(store.root)
+        return root.exists() and (not root.is_dir() or any(root.iterdir()))
+    return sync(_any(store.list_dir("")))
+
+
+async def _any(names: "AsyncIterator[str]") -> bool:
+    async for _ in names:
+        return True
+    return False
+
+
+def _exists(store: Store, key: str) -> bool:
+    try:
+        return sync(store.exists(key))
+    except NotADirectoryError:
+        return False
+
+
+def put(store: Store, objects: Iterable[tuple[str, Buffer]]) -> None:
+    """Write whole objects, one after the other."""
+    for key, value in objects:
+        sync(store.set(key, value))
+
+
+def documents(contents: dict[str, Any]) -> Buffer:
+    """JSON as an object to store."""
+    return default_buffer_prototype().buffer.from_bytes(json.dumps(contents, indent=2).encode())
+
+
+def remove(store: Store, key: str) -> None:
+    """Delete one object."""
+    sync(store.delete(key))
+
+
+def replace_contents(store: Store, marker: Buffer) -> None:
+    """Mark `store` as unfinished and delete everything else in it.
+
+    The marker is written first: whenever the deletion is cut short, what is left neither
+    opens as a finished target nor passes for a stranger's directory.
+    """
+    put(store, [(MARKER, marker)])
+    sync(_delete_all_but(store, MARKER))
+
+
+async def _delete_all_but(store: Store, kept: str) -> None:
+    for key in _ROOT_DOCUMENTS:
+        await store.delete(key)
+    names = [name async for name in store.list_dir("")]
+    for name in names:
+        if name == kept:
+            continue
+        await store.delete(name) if await store.exists(name) else await store.delete_dir(name)
+
+
+def copy_objects(source: Store, target: Store, keys: Iterable[str]) -> int:
+    """Copy objects one at a time, byte for byte; those that are missing stay missing.
+
+    Returns
+    -------
+    int
+        The number of bytes copied.
+    """
+    return sync(_copy(source, target, keys))
+
+
+async def _copy(source: Store, target: Store, keys: Iterable[str]) -> int:
+    copied = 0
+    for key in keys:
+        value = await source.get(key, default_buffer_prototype())
+        if value is not None:
+            await target.set(key, value)
+            copied += len(value)
+    return copied

@@ -1,0 +1,299 @@
+"""The target of a job: its arrays decided as metadata first, its root written last.
+
+Until the root's documents are there, no reader opens the target as a group: an unfinished
+job passes for nothing that it is not.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import zarr
+from zarr.abc.store import Store
+from zarr.core.buffer import Buffer, default_buffer_prototype
+from zarr.storage import MemoryStore
+
+from bigrad.errors import TargetError
+from bigrad.jobs.source import Layout, Source, quiet_zarr
+from bigrad.jobs.storage import (
+    MARKER,
+    Place,
+    describe,
+    documents,
+    is_hierarchy,
+    is_occupied,
+    is_unfinished,
+    open_store,
+    put,
+    relation,
+    remove,
+    replace_contents,
+)
+
+__all__ = [
+    "ResultArray",
+    "begin",
+    "check_target",
+    "finish",
+    "open_result",
+    "open_target",
+    "result_array",
+    "with_history",
+]
+
+
+def open_target(place: Place) -> Store:
+    """Open the place to write to; nothing is created yet."""
+    store = open_store(place, read_only=False, error=TargetError)
+    if store.read_only:
+        msg = f"`target` {describe(store)!r} is read-only; open it for writing"
+        raise TargetError(msg)
+    return store
+
+
+def check_target(source: Store, target: Store, *, overwrite: bool) -> None:
+    """Refuse a target that would destroy something.
+
+    Raises
+    ------
+    TargetError
+        Where the target is the source, lies inside it or contains it; where it exists and
+        `overwrite` is False; where it exists and is not a zarr hierarchy.
+    """
+    name = describe(target)
+    how = relation(target, source)
+    if how is not None:
+        what = "is the source" if how == "is" else f"{how} the source {describe(source)!r}"
+        msg = (
+            f"`target` {name!r} {what}: the job would destroy what it reads; choose another place"
+        )
+        raise TargetError(msg)
+    if not is_occupied(target):
+        return
+    if not is_hierarchy(target):
+        msg = (
+            f"`target` {name!r} exists and is not a zarr hierarchy: bigrad does not replace it, "
+            "not with `overwrite` either; choose another place"
+        )
+        raise TargetError(msg)
+    if not overwrite:
+        what = "holds an unfinished job" if is_unfinished(target) else "exists already"
+        msg = f"`target` {name!r} {what}; pass `overwrite=True` to replace it"
+        raise TargetError(msg)
+
+
+@dataclass(frozen=True, eq=False)
+class ResultArray:
+    """An array of the target, attributes aside.
+
+    Attributes
+    ----------
+    layout : Layout
+        Shape, dtype and chunks.
+    options : mapping
+        The remaining arguments of `zarr.create_array`.
+    """
+
+    layout: Layout
+    options: Mapping[str, Any]
+
+    def stage(self, store: Store, name: str, attributes: Mapping[str, Any]) -> "zarr.Array[Any]":
+        """Create the array's metadata in `store`."""
+        return zarr.create_array(
+            store,
+            name=name,
+            shape=self.layout.shape,
+            dtype=self.layout.dtype,
+            chunks=self.layout.chunk,
+            shards=self.layout.shard,
+            fill_value=self.layout.dtype.type(np.nan),
+            attributes={**self.options["attributes"], **attributes},
+            **{key: value for key, value in self.options.items() if key != "attributes"},
+        )
+
+
+def result_array(
+    source: Source,
+    variable: str,
+    dtype: np.dtype[Any],
+    chunks: Mapping[str, int],
+    shards: Mapping[str, int],
+) -> ResultArray:
+    """Decide an array of the target after the variable that it is the derivative of.
+
+    Chunks, shards and codecs are the source's where nothing else is asked for. Filters are
+    kept only where they return every bit: those that round (`BitRound`, `Quantize`,
+    `FixedScaleOffset`, ...) and those made for integers (`Delta`, ...) are left out.
+
+    Raises
+    ------
+    TargetError
+        Where the chunks do not divide the shards, or zarr refuses the combination.
+    """
+    array = source.array(variable)
+    dims = tuple(map(str, source.dataset[variable].dims))
+    dtype = dtype.newbyteorder("=")
+    layout = Layout(
+        shape=tuple(array.shape),
+        dtype=dtype,
+        chunk=_resized(array.chunks, dims, chunks, array.shape),
+        shard=None,
+    )
+    if array.shards is not None or any(dim in shards for dim in dims):
+        shard = _shard(layout.chunk, array.shards, dims, shards, variable)
+        layout = replace(layout, shard=shard)
+    result = ResultArray(layout, _options(source, array, dims, dtype))
+    try:
+        result.stage(MemoryStore(), variable, {})
+    except (ValueError, TypeError) as exc:
+        msg = f"zarr refuses an array for the derivative of {variable!r}: {exc}"
+        raise TargetError(msg) from exc
+    return result
+
+
+def _resized(
+    sizes: tuple[int, ...],
+    dims: tuple[str, ...],
+    asked: Mapping[str, int],
+    shape: tuple[int, ...],
+) -> tuple[int, ...]:
+    """Chunks as asked for, else as they were, none longer than a dimension it was asked for."""
+    return tuple(
+        max(1, min(asked[dim], length) if dim in asked else size)
+        for size, dim, length in zip(sizes, dims, shape, strict=True)
+    )
+
+
+def _shard(
+    chunk: tuple[int, ...],
+    shard: tuple[int, ...] | None,
+    dims: tuple[str, ...],
+    asked: Mapping[str, int],
+    variable: str,
+) -> tuple[int, ...]:
+    sizes = tuple(asked.get(dim, size) for dim, size in zip(dims, shard or chunk, strict=True))
+    for dim, whole, part in zip(dims, sizes, chunk, strict=True):
+        if whole % part:
+            msg = (
+                f"`shards` of {whole} along {dim!r} for {variable!r} are no multiple of the "
+                f"chunks of {part}; give `shards` and `chunks` that fit"
+            )
+            raise TargetError(msg)
+    return sizes
+
+
+def _options(
+    source: Source, array: "zarr.Array[Any]", dims: tuple[str, ...], dtype: np.dtype[Any]
+) -> dict[str, Any]:
+    if source.zarr_format == 2:
+        return {
+            "zarr_format": 2,
+            "attributes": {"_ARRAY_DIMENSIONS": list(dims)},
+            "filters": [
+                _shuffle(codec, dtype.itemsize)
+                for codec in _all(array.filters)
+                if codec.codec_id == "shuffle"
+            ]
+            or None,
+            "compressors": array.compressors or None,
+            "order": array.order,
+            "chunk_key_encoding": {
+                "name": "v2",
+                "separator": array.metadata.dimension_separator,  # type: ignore[union-attr]
+            },
+        }
+    return {
+        "zarr_format": 3,
+        "attributes": {},
+        "dimension_names": dims,
+        "filters": [c for c in _all(array.filters) if c.to_dict()["name"] == "transpose"] or None,
+        "serializer": _serializer(array),
+        "compressors": [_sized(c, dtype.itemsize) for c in array.compressors] or None,
+        "chunk_key_encoding": array.metadata.chunk_key_encoding,  # type: ignore[union-attr]
+    }
+
+
+def _all(filters: Any) -> tuple[Any, ...]:
+    return tuple(filters or ())
+
+
+def _shuffle(codec: Any, itemsize: int) -> Any:
+    configuration = {key: value for key, value in codec.get_config().items() if key != "id"}
+    return codec.from_config({**configuration, "elementsize": itemsize})
+
+
+def _serializer(array: "zarr.Array[Any]") -> Any:
+    serializer: Any = array.serializer
+    # One-byte integers are stored without an endianness, which floats need.
+    plain = serializer.to_dict()
+    if plain["name"] == "bytes" and plain.get("configuration", {}).get("endian"):
+        return serializer
+    return "auto"
+
+
+def _sized(codec: Any, itemsize: int) -> Any:
+    """Fit a codec to items of this size: shuffling by the source's would compress badly."""
+    plain = codec.to_dict()
+    configuration = plain.get("configuration", {})
+    for key in ("typesize", "elementsize"):
+        if key in configuration:
+            plain = {**plain, "configuration": {**configuration, key: itemsize}}
+            return type(codec).from_dict(plain)
+    return codec
+
+
+def begin(store: Store, staged: Mapping[str, Buffer], source: str) -> None:
+    """Claim the target, empty it, and write the documents of its arrays.
+
+    Raises
+    ------
+    TargetError
+        Where the target cannot be written to.
+    """
+    marker = documents(
+        {
+            "written_by": "bigrad",
+            "meaning": "A job writes here, or was stopped while it did: do not use this data.",
+            "source": source,
+            "began": _now(),
+        }
+    )
+    try:
+        replace_contents(store, marker)
+        put(store, staged.items())
+    except OSError as exc:
+        msg = f"`target` {describe(store)!r} cannot be written to: {exc}"
+        raise TargetError(msg) from exc
+
+
+def open_result(store: Store, name: str, zarr_format: int) -> "zarr.Array[Any]":
+    """Open an array of the target for writing; chunks are stored whatever they hold."""
+    array = zarr.open_array(store, path=name, mode="r+", zarr_format=zarr_format)  # type: ignore[arg-type]
+    return array.with_config({"write_empty_chunks": True})
+
+
+def finish(
+    store: Store, staged: Mapping[str, Buffer], attributes: Mapping[str, Any], zarr_format: int
+) -> None:
+    """Write the root's attributes and consolidated metadata: from now on the target opens."""
+    scratch = MemoryStore()
+    put(scratch, staged.items())
+    zarr.create_group(scratch, zarr_format=zarr_format, attributes=dict(attributes))  # type: ignore[arg-type]
+    with quiet_zarr():
+        group = zarr.consolidate_metadata(scratch)
+        root = group.metadata.to_buffer_dict(default_buffer_prototype())
+    put(store, root.items())
+    remove(store, MARKER)
+
+
+def with_history(attributes: Mapping[str, Any], what: str) -> dict[str, Any]:
+    """Put a line about this job before the CF `history` of the dataset."""
+    line = f"{_now()}: {what}"
+    earlier = str(attributes.get("history", "")).strip()
+    return {**attributes, "history": f"{line}\n{earlier}" if earlier else line}
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

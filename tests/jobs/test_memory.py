@@ -1,0 +1,101 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import zarr
+from zarr.codecs import ZstdCodec
+
+from bigrad.jobs.memory import MiB, format_bytes, parse_bytes
+
+SHAPE = (48, 361, 720)  # 48 MiB of float32, two thirds of which are noise to the codec.
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("1", 1), ("2 kB", 2000), ("0.5KiB", 512), ("512MiB", 512 * MiB), (1e9, 10**9), (".5b", 0)],
+)
+def test_sizes(text: str | float, size: int) -> None:
+    if size:
+        assert parse_bytes(text) == size
+    else:
+        assert parse_bytes(text) <= 1
+
+
+@pytest.mark.parametrize("wrong", ["", "MiB", "1 MiBit", "-1", 0, -5, float("inf"), float("nan")])
+def test_wrong_sizes(wrong: str | float) -> None:
+    with pytest.raises(ValueError, match="`memory`"):
+        parse_bytes(wrong)
+
+
+def test_sizes_read_as_they_are_written() -> None:
+    assert format_bytes(parse_bytes("512MiB")) == "512.0 MiB"
+
+
+def store(
+    path: Path, chunk: tuple[int, int, int], shard: tuple[int, int, int] | None, dtype: str
+) -> Path:
+    group = zarr.create_group(path)
+    packing: dict[str, Any] = (
+        {"scale_factor": 0.01, "add_offset": 280.0} if dtype == "int16" else {}
+    )
+    names = ("time", "latitude", "longitude")
+    array = group.create_array(
+        "t",
+        shape=SHAPE,
+        chunks=chunk,
+        shards=shard,
+        dtype=dtype,
+        compressors=[ZstdCodec(level=0)],
+        dimension_names=names,
+        attributes=packing,
+    )
+    rng = np.random.default_rng(0)
+    array[:] = (rng.normal(size=SHAPE) * 1000).astype(dtype)
+    for name, size in zip(names, SHAPE, strict=True):
+        group.create_array(name, data=np.arange(float(size)), dimension_names=(name,))
+    return path
+
+
+_JOB = """
+import json, sys
+import bigrad
+source, target, coord, memory = json.loads(sys.argv[1])
+job = bigrad.plan(source, target, coord, memory=memory)
+report = job.run()
+print(json.dumps([job.reserved, job.projected_memory, job.ceiling, report.peak_memory]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system tells no peak")
+@pytest.mark.parametrize(
+    ("chunk", "shard", "dtype", "coord", "memory"),
+    [
+        ((1, 361, 720), None, "float32", "time", "384MiB"),
+        ((8, 361, 720), None, "float32", ["longitude", "latitude"], "512MiB"),
+        ((48, 61, 60), None, "float32", ["time", "latitude", "longitude"], "384MiB"),
+        ((1, 61, 120), (8, 366, 720), "float32", "time", "384MiB"),
+        ((4, 181, 360), None, "int16", "longitude", "384MiB"),
+    ],
+)
+def test_the_peak_stays_under_the_plan_and_the_ceiling(
+    tmp_path: Path,
+    chunk: tuple[int, int, int],
+    shard: tuple[int, int, int] | None,
+    dtype: str,
+    coord: Any,
+    memory: str,
+) -> None:
+    source = store(tmp_path / "in.zarr", chunk, shard, dtype)
+    arguments = json.dumps([str(source), str(tmp_path / "out.zarr"), coord, memory])
+    ran = subprocess.run(
+        [sys.executable, "-c", _JOB, arguments], capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+    reserved, projected, ceiling, peak = json.loads(ran.stdout)
+    assert reserved < peak + 64 * MiB
+    assert peak <= projected <= ceiling == parse_bytes(memory)

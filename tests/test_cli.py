@@ -1,0 +1,183 @@
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+from click.testing import CliRunner, Result
+
+from bigrad.cli import main
+from bigrad.jobs.storage import MARKER
+from tests.jobs.stores import grid, write
+
+MEMORY = ["--memory", "4GiB"]  # The tests' own process holds some hundred MiB.
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    return write(grid(), tmp_path / "in.zarr", encoding={"t": {"chunks": (2, 3, 4)}})
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def test_one_coordinate_keeps_the_names(source: Path, tmp_path: Path) -> None:
+    result = run("compute", source, tmp_path / "out.zarr", "--coord", "longitude", *MEMORY)
+    assert result.exit_code == 0, result.output
+    found = xr.open_zarr(tmp_path / "out.zarr", chunks=None)["t"]
+    before = xr.open_zarr(source, chunks=None)
+    expected = np.gradient(before["t"].to_numpy(), before["longitude"].to_numpy(), axis=2)
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_options_reach_the_plan(source: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.zarr"
+    result = run(
+        *("compute", source, out, "--coord", "time", "--coord", "latitude", "--var", "t"),
+        *("--chunks", "time=2,longitude=9", "--shards", "time=4,latitude=6", "--edge-order", "2"),
+        *("--datetime-unit", "h", "--workers", "1", *MEMORY),
+    )
+    assert result.exit_code == 0, result.output
+    found = xr.open_zarr(out)
+    before = xr.open_zarr(source, chunks=None)
+    assert set(found.data_vars) == {"dt_dtime", "dt_dlatitude"}
+    assert found["dt_dtime"].encoding["chunks"] == (2, 3, 9)
+    assert found["dt_dtime"].encoding["shards"] == (4, 6, 9)
+    expected = before.grad.compute(["time"], edge_order=2, datetime_unit="h")
+    np.testing.assert_array_equal(found["dt_dtime"], expected["dt_dtime"])
+
+
+def test_a_dry_run_prints_the_plan_and_writes_nothing(source: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.zarr"
+    result = run("compute", source, out, "--coord", "time", "--dry-run", *MEMORY)
+    assert result.exit_code == 0
+    assert "projected" in result.stdout
+    assert not out.exists()
+
+
+def test_a_dry_run_checks_the_coordinates(tmp_path: Path) -> None:
+    path = write(grid().assign_coords(time=[0.0, 1, 2, 2, 3]), tmp_path / "in.zarr")
+    result = run("compute", path, tmp_path / "out.zarr", "--coord", "time", "--dry-run", *MEMORY)
+    assert result.exit_code == 1
+    assert "not strictly monotonic" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--coord", "lon"], "`lon` was not found"),
+        (["--coord", "time", "--memory", "1MiB"], "the least that would do is memory='"),
+        (["--coord", "time", "--var", "q"], "'q'"),
+    ],
+)
+def test_errors_are_a_message_and_status_1(
+    source: Path, tmp_path: Path, arguments: list[str], said: str
+) -> None:
+    result = run("compute", source, tmp_path / "out.zarr", *arguments)
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: ")
+    assert said in result.stderr
+    assert "Traceback" not in result.output
+    assert not (tmp_path / "out.zarr").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["--coord", "time", "--memory", "plenty"],
+        ["--coord", "time", "--chunks", "time"],
+        ["--coord", "time", "--chunks", "time=0"],
+        ["--coord", "time", "--edge-order", "3"],
+        ["--coord", "time", "--workers", "0"],
+        ["--coord", "time", "--color", "blue"],
+    ],
+)
+def test_wrong_usage_is_status_2(source: Path, tmp_path: Path, arguments: list[str]) -> None:
+    result = run("compute", source, tmp_path / "out.zarr", *arguments)
+    assert result.exit_code == 2
+    assert "Usage: " in result.stderr
+
+
+def test_overwriting_is_asked_for(source: Path, tmp_path: Path) -> None:
+    command = ["compute", source, tmp_path / "out.zarr", "--coord", "time", *MEMORY]
+    assert run(*command).exit_code == 0
+    again = run(*command)
+    assert again.exit_code == 1
+    assert "exists already" in again.stderr
+    assert run(*command, "--overwrite").exit_code == 0
+
+
+def test_the_version_and_help() -> None:
+    assert run("--version").output.split()[-1] == version("bigrad")
+    for command in ("compute", "demo"):
+        assert command in run("--help").output
+        assert run(command, "--help").exit_code == 0
+
+
+def bigrad(*arguments: object) -> list[str]:
+    code = "import sys; from bigrad.cli import main; main(sys.argv[1:])"
+    return [sys.executable, "-c", code, *map(str, arguments)]
+
+
+def test_help_loads_neither_dask_nor_zarr_nor_numba() -> None:
+    code = (
+        "import sys\nfrom click.testing import CliRunner\nfrom bigrad.cli import main\n"
+        "assert CliRunner().invoke(main, ['compute', '--help']).exit_code == 0\n"
+        "print(*({'dask', 'zarr', 'numba', 'pint', 'tqdm', 'psutil'} & set(sys.modules)))"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert loaded.returncode == 0, loaded.stderr
+    assert not loaded.stdout.split()
+
+
+def test_without_a_terminal_progress_is_plain_lines(source: Path, tmp_path: Path) -> None:
+    command = bigrad("compute", source, tmp_path / "out.zarr", "--coord", "time")
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "100 %" in done.stderr
+    assert "peak memory" in done.stderr
+    assert "\r" not in done.stderr
+
+
+def test_a_terminal_shows_a_bar(source: Path, tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    command = bigrad("compute", source, tmp_path / "out.zarr", "--coord", "time")
+    with subprocess.Popen(command, stderr=theirs) as process:
+        os.close(theirs)
+        shown = b""
+        try:
+            while piece := os.read(ours, 4096):
+                shown += piece
+        except OSError:  # how Linux says that the other end is closed
+            pass
+        os.close(ours)
+    assert process.returncode == 0
+    assert b"\r" in shown
+    assert b"B/s" in shown
+
+
+def test_ctrl_c_stops_with_one_line_and_nothing_that_opens(tmp_path: Path) -> None:
+    encoding = {"t": {"chunks": (1, 10, 10)}}
+    source = write(grid((100, 50, 60)), tmp_path / "in.zarr", encoding=encoding)
+    out = tmp_path / "out.zarr"
+    command = bigrad("compute", source, out, "--coord", "longitude", "--memory", "4GiB")
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 60
+        while not (out / MARKER).exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert "Traceback" not in said
+    last = f"Stopped: {out} is not finished; --overwrite starts over."
+    assert said.strip().splitlines()[-1] == last
+    with pytest.raises(FileNotFoundError):
+        xr.open_zarr(out)
