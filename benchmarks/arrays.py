@@ -133,7 +133,7 @@ def _kind(dtype: str, view: Callable[[tuple[int, ...], Any], Array]) -> Callable
         result = np.result_type(f.dtype, np.float64 if f.dtype.kind in "iu" else f.dtype)
         per_cell = f.itemsize + result.itemsize
         # As many bytes to read and write, so that times compare as times per byte do.
-        planes = max(2, round(f.shape[0] * per_cell / 16))
+        planes = round(size.field[0] * per_cell / 16)
         contiguous = field((planes, *size.field[1:]), np.float64)
         out, other = np.ones(f.shape, result), np.ones_like(contiguous)
         return Case(

@@ -24,6 +24,8 @@ def test_compare(
 ) -> None:
     if row.threads > (os.cpu_count() or 1):
         pytest.skip(f"takes {row.threads} cores")
+    if size.brief and not row.brief:
+        pytest.skip("takes too long for a quick run")
     monkeypatch.setenv("BIGRAD_NUM_THREADS", str(row.threads))
     with dask.config.set(scheduler="threads", num_workers=row.threads):
         prepared = row.prepare(size, folder)

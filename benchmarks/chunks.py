@@ -1,5 +1,6 @@
 """Dask arrays, against `dask.array.gradient` and a copy of every chunk."""
 
+import math
 from collections.abc import Callable, Iterator
 from itertools import product
 from pathlib import Path
@@ -101,7 +102,7 @@ def _travel(axis: int) -> Callable[[Size, Path], Case]:
         shape = size.lazy
         chunks = tuple(-(-n // 4) for n in shape)
         boundaries = -(-shape[axis] // chunks[axis]) - 1
-        faces = 2 * boundaries * 4 * np.prod(shape) / shape[axis] / 1e6
+        faces = 2 * boundaries * 4 * math.prod(shape) / shape[axis] / 1e6
         arguments = (shape, chunks, axis)
         return Case(
             {

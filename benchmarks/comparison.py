@@ -61,6 +61,8 @@ class Size:
         How many there are at least and at most.
     fresh : bool
         Whether work on stores is measured in a process of its own.
+    brief : bool
+        Whether to leave away what takes long.
     """
 
     field: tuple[int, int, int]
@@ -74,6 +76,7 @@ class Size:
     seconds: float
     rounds: tuple[int, int]
     fresh: bool = True
+    brief: bool = False
 
 
 _CHUNKS = {
@@ -106,7 +109,8 @@ SIZES = {
         sizes=(1, 8, 64),
         counts=(10, 100, 1_000),
         seconds=0.25,
-        rounds=(3, 9),
+        rounds=(1, 9),
+        brief=True,
     ),
     "full": Size(
         field=(32, 721, 1440),
@@ -234,6 +238,8 @@ class Comparison:
         What is aimed at.
     threads : int
         That bigrad and dask may use.
+    brief : bool
+        Whether it is part of a quick run.
     """
 
     group: str
@@ -241,6 +247,7 @@ class Comparison:
     prepare: Callable[[Size, Path], Case]
     targets: tuple[Target, ...] = ()
     threads: int = 1
+    brief: bool = True
 
 
 def absent(*packages: str) -> dict[str, str]:

@@ -6,9 +6,10 @@
 """
 
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-import bigrad.labelled.accessor  # noqa: F401  (registers ``.grad`` on xarray objects)
+from wrapt import when_imported
 
 if TYPE_CHECKING:
     from bigrad.arrays import gradient
@@ -20,6 +21,15 @@ __version__ = "0.1.0"
 
 # The modules behind these names import Numba, dask and zarr: they load on first use.
 _LAZY = {"gradient": "bigrad.arrays", "plan": "bigrad.jobs.plan"}
+
+
+@when_imported("xarray")
+def _register_accessor(xarray: ModuleType) -> None:
+    """Register ``.grad`` once there is an xarray, imported before bigrad or after.
+
+    Whoever has no xarray objects, as ``bigrad --help``, does not wait for it.
+    """
+    import_module("bigrad.labelled.accessor")
 
 
 def __getattr__(name: str) -> Any:
