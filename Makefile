@@ -1,7 +1,7 @@
 # Every target makes .venv by itself where it is missing or older than pyproject.toml.
 # PYTHON=python3.12 chooses the interpreter; otherwise .venv's own, then the first that serves.
 
-.PHONY: help demo test lint bench lowest clean
+.PHONY: help demo test lint bench bench-quick lowest clean
 .DEFAULT_GOAL := help
 
 serves = $(shell $(1) -c 'import sys; sys.version_info >= (3, 11) and print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
@@ -15,7 +15,8 @@ help:
 	@echo "make demo     differentiate 1 GB of zarr within 512 MiB, and draw the result in demo/"
 	@echo "make test     everything: lint, then all tests"
 	@echo "make lint     ruff, mypy, import-linter, typos"
-	@echo "make bench    benchmarks, with the peers beside"
+	@echo "make bench    benchmarks with the peers beside, and the tables in benchmarks/README.md"
+	@echo "make bench-quick    the same on less, in two minutes; prints the tables and keeps nothing"
 	@echo "make lowest   the tests on the lowest versions that pyproject.toml declares"
 	@echo "make clean    remove what the other targets made, .venv included"
 
@@ -32,8 +33,15 @@ lint: $(INSTALLED)
 	@$(BIN)/lint-imports --no-logo > .venv/lint-imports.log || { cat .venv/lint-imports.log; exit 1; }
 	@$(BIN)/typos
 
-bench: $(INSTALLED)
-	@$(BIN)/pytest -q benchmarks
+bench: .venv/installed-peers
+	@mkdir -p .benchmarks
+	@$(BIN)/pytest -q benchmarks --benchmark-enable --benchmark-quiet --bench-size=full --benchmark-json=.benchmarks/full.json
+	@$(BIN)/python -m benchmarks.report .benchmarks/full.json --write
+
+bench-quick: .venv/installed-peers
+	@mkdir -p .benchmarks
+	@$(BIN)/pytest -q benchmarks --benchmark-enable --benchmark-quiet --bench-size=quick --benchmark-json=.benchmarks/quick.json
+	@$(BIN)/python -m benchmarks.report .benchmarks/quick.json
 
 lowest: .venv/lowest/installed
 	@.venv/lowest/bin/pytest -q
@@ -48,6 +56,10 @@ $(INSTALLED): pyproject.toml
 	  || { echo "making .venv with $(PYTHON)"; $(PYTHON) -m venv --clear .venv; }
 	@echo "installing bigrad and its tools into .venv"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+.venv/installed-peers: $(INSTALLED)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	@touch $@
 
 .venv/lowest/installed: $(INSTALLED)

@@ -127,7 +127,9 @@ def _streams(f: Array, out: tuple[Array, ...]) -> None:
             np.copyto(result[tile], cells[tile])
 
 
-def _kind(dtype: str, view: Callable[[tuple[int, ...], Any], Array]) -> Callable[[Size, Path], Case]:
+def _kind(
+    dtype: str, view: Callable[[tuple[int, ...], Any], Array]
+) -> Callable[[Size, Path], Case]:
     def prepare(size: Size, folder: Path) -> Case:
         f = view(size.field, dtype)
         result = np.result_type(f.dtype, np.float64 if f.dtype.kind in "iu" else f.dtype)
@@ -135,7 +137,7 @@ def _kind(dtype: str, view: Callable[[tuple[int, ...], Any], Array]) -> Callable
         # As many bytes to read and write, so that times compare as times per byte do.
         planes = round(size.field[0] * per_cell / 16)
         contiguous = field((planes, *size.field[1:]), np.float64)
-        out, other = np.ones(f.shape, result), np.ones_like(contiguous)
+        out, other = np.ones_like(f, result), np.ones_like(contiguous)
         return Case(
             {
                 BIGRAD: lambda: bigrad.gradient(f, 0.25, axis=1, out=out),

@@ -49,7 +49,11 @@ def test_compare(
         "absent": dict(case.absent),
         "nbytes": case.nbytes,
         "targets": [
-            {"text": str(t), "reached": (figure := t.reached(recorder.rounds)), "met": t.met(figure)}
+            {
+                "text": str(t),
+                "reached": (figure := t.reached(recorder.rounds)),
+                "met": t.met(figure),
+            }
             for t in row.targets
             if t.way not in case.absent
         ],

@@ -153,8 +153,8 @@ class Target:
         bound = f"{self.value:g}"
         with_unit = f"{bound} {self.unit}"
         return {
-            "times": f"at most {bound} × {self.way}",
-            "faster": f"at least {bound} × as fast as {self.way}",
+            "times": f"at most {bound} times {self.way}",
+            "faster": f"at least {bound} times as fast as {self.way}",
             "over": f"at most {with_unit} over {self.way}",
             "most": f"at most {with_unit}",
         }[self.kind]
@@ -187,6 +187,10 @@ class Measured:
     """
 
     values: Mapping[str, float]
+
+    def only(self, unit: str) -> "Measured":
+        """Return the figure of one unit."""
+        return Measured({unit: self.values[unit]})
 
 
 @dataclass(frozen=True, eq=False)

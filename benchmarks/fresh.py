@@ -20,9 +20,7 @@ MEGABYTES = "MB of memory"
 root = Path(__file__).parents[1]
 
 
-def command(
-    *arguments: str | os.PathLike[str], environ: Mapping[str, str] | None = None
-) -> str:
+def command(*arguments: str | os.PathLike[str], environ: Mapping[str, str] | None = None) -> str:
     """Run a command in the root of the project and return what it prints."""
     finished = subprocess.run(
         [os.fspath(argument) for argument in arguments],

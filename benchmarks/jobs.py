@@ -109,7 +109,9 @@ def _codec(source: str, target: str, coord: str) -> dict[str, float]:
 
     codec = Zstd(level=0)
     result = zarr.open_array(f"{target}/t", mode="r")
-    chunks = list(np.ndindex(*(-(-n // c) for n, c in zip(result.shape, result.chunks, strict=True))))
+    chunks = list(
+        np.ndindex(*(-(-n // c) for n, c in zip(result.shape, result.chunks, strict=True)))
+    )
     batch = max(1, round(_BATCH / (4 * np.prod(result.chunks))))
     seconds = 0.0
     with ThreadPoolExecutor(_WORKERS) as pool:

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import dask
 import numpy as np
 import xarray as xr
+from dask.base import persist
 
 import bigrad  # noqa: F401  (registers ``.grad``)
 from benchmarks.arrays import field, positions
@@ -38,10 +38,8 @@ def _labelled(coord: str, chunks: str) -> Callable[[Size, Path], Case]:
         unit: Any = "s" if coord == "time" else None
         return Case(
             {
-                BIGRAD: lambda: dask.persist(ds["t"].grad.compute(coord).data),
-                XARRAY: lambda: dask.persist(
-                    ds["t"].differentiate(coord, datetime_unit=unit).data
-                ),
+                BIGRAD: lambda: persist(ds["t"].grad.compute(coord).data),
+                XARRAY: lambda: persist(ds["t"].differentiate(coord, datetime_unit=unit).data),
             },
             exact=(XARRAY,),
             nbytes=2 * ds["t"].nbytes,

@@ -19,7 +19,9 @@ def facts() -> dict[str, str]:
         "Processor": f"{_processor()}, {os.cpu_count()} cores, caches {_caches()}",
         "Memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
         "System": f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
-        "Versions": ", ".join(f"{name} {found}" for name in _PACKAGES if (found := _version(name))),
+        "Versions": ", ".join(
+            f"{name} {found}" for name in _PACKAGES if (found := _version(name))
+        ),
         "Load when the run began": f"{os.getloadavg()[0]:.1f} of {os.cpu_count()} cores",
     }
 

@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from benchmarks.comparison import BIGRAD, SECONDS, Case, Comparison, Measured, Size, Target
 from benchmarks.fresh import call, command
@@ -21,6 +22,9 @@ _BIGRAD = Path(sys.executable).with_name("bigrad")
 
 # A store of a few MB; the same for all sizes, since the work is to begin.
 _SHAPE = (8, 361, 720)
+
+# An array of 8 MB: for small ones bigrad does not load Numba at once.
+_FIRST = (1000, 1000)
 
 
 def _python(code: str) -> Callable[[], str]:
@@ -40,8 +44,8 @@ def _imports(size: Size, folder: Path) -> Case:
 def _first_call(size: Size, folder: Path) -> Case:
     return Case(
         {
-            BIGRAD: lambda: call("benchmarks.startup:first", BIGRAD),
-            NUMPY: lambda: call("benchmarks.startup:first", NUMPY),
+            BIGRAD: lambda: call("benchmarks.startup:first", BIGRAD).only(SECONDS),
+            NUMPY: lambda: call("benchmarks.startup:first", NUMPY).only(SECONDS),
         }
     )
 
@@ -54,8 +58,8 @@ def first(way: str) -> dict[str, float]:
     import bigrad
     import bigrad.arrays
 
-    gradient = {BIGRAD: bigrad.gradient, NUMPY: np.gradient}[way]
-    f = np.ones((50, 60), np.float32)
+    gradient: Any = {BIGRAD: bigrad.gradient, NUMPY: np.gradient}[way]
+    f = np.ones(_FIRST)
     began = time.perf_counter()
     gradient(f, 0.25, axis=1)
     return {SECONDS: time.perf_counter() - began}
@@ -63,7 +67,7 @@ def first(way: str) -> dict[str, float]:
 
 def _empty_cache(size: Size, folder: Path) -> Case:
     caches = iter(range(10**6))
-    code = "import numpy, bigrad; bigrad.gradient(numpy.ones((50, 60)), 0.25, axis=1)"
+    code = f"import numpy, bigrad; bigrad.gradient(numpy.ones({_FIRST}), 0.25, axis=1)"
 
     def compiled() -> Measured:
         environ = {"NUMBA_CACHE_DIR": os.fspath(folder / str(next(caches)))}

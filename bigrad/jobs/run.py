@@ -4,15 +4,15 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Any
 
+import dask.threaded
 import numpy as np
 import xarray as xr
 import zarr
-from dask.base import compute
 from dask.callbacks import Callback
-from dask.delayed import Delayed, delayed
 from zarr.abc.store import Store
 
 from bigrad.errors import SourceError, TargetError
@@ -150,18 +150,17 @@ def execute(
         Callback(posttask=count),
     ):
         while window := list(islice(queue, _WINDOW * workers)):
-            compute(*window, scheduler="threads", pool=pool, optimize_graph=False)
+            graph = {f"bigrad-{number}": (task,) for number, task in enumerate(window)}
+            dask.threaded.get(graph, list(graph), pool=pool)
     return done
 
 
-def _tasks(works: Sequence[Work], copying: Iterator[Copy]) -> Iterator[Delayed]:
-    copy = delayed(_copy, pure=False, traverse=False)
+def _tasks(works: Sequence[Work], copying: Iterator[Copy]) -> Iterator[Callable[[], Done]]:
     for item in copying:
-        yield copy(item)
-    block = delayed(compute_block, pure=False, traverse=False)
+        yield partial(_copy, item)
     for work in works:
         for number in range(len(work.grid)):
-            yield block(work, number)
+            yield partial(compute_block, work, number)
 
 
 def _copy(item: Copy) -> Done:
