@@ -150,6 +150,16 @@ def _row(i, o, j, n, f, gf, before, gb, after, ga):
 
 
 @_loop
+def _cell(i, o, n, f, gf, before, gb, after, ga):
+    """Cell `i` of line `o`, which may lie in a face, as it enters the arithmetic."""
+    if i < 0:
+        return _number(before[_U(gb[0] + o * gb[1] + i * gb[2])])
+    if i >= n:
+        return _number(after[_U(ga[0] + o * ga[1] + (i - n) * ga[2])])
+    return _number(f[_U(gf[0] + o * gf[1] + i * gf[2])])
+
+
+@_loop
 def differentiate(
     out, go, f, gf, before, gb, after, ga, shape, tile, first, last, edge_order, p, a, b, c, start
 ):
@@ -180,14 +190,44 @@ def differentiate(
     start : int
         Place of the first cell of the core along the whole axis.
     """
+    if shape[2] == 1:
+        _contiguous_axis(
+            out,
+            go,
+            f,
+            gf,
+            before,
+            gb,
+            after,
+            ga,
+            shape,
+            first,
+            last,
+            edge_order,
+            p,
+            a,
+            b,
+            c,
+            start,
+        )
+    else:
+        _other_axis(
+            out, go, f, gf, before, gb, after, ga, shape, tile, first, last, edge_order,
+            p, a, b, c, start,
+        )  # fmt: skip
+
+
+@_loop
+def _other_axis(
+    out, go, f, gf, before, gb, after, ga, shape, tile, first, last, edge_order, p, a, b, c, start
+):
+    """Differentiate row by row, each of cells that are neighbours in memory."""
     outer, n, inner = shape
     even = a.size == 0
-    # Along a contiguous axis only the two ends are rows (of one cell); the rest is one loop.
-    step = max(n - 1, 1) if inner == 1 else 1
     for o in range(outer):
         for j in range(0, inner, tile):
             count = min(tile, inner - j)
-            for i in range(0, n, step):
+            for i in range(n):
                 at = go[0] + o * go[1] + i * go[2] + j * go[3]
                 if (first and i == 0) or (last and i == n - 1):
                     near, k = (0, 3) if first and i == 0 else (i - edge_order, 6)
@@ -208,7 +248,39 @@ def differentiate(
                     w = _U(start + i - 1)
                     wa, wb, wc = a[w], b[w], c[w]
                 _combination(out, at, go[3], r0, b0, s0, r1, b1, s1, r2, b2, s2, count, wa, wb, wc)
-        if inner == 1 and n > 2:
+
+
+@_loop
+def _contiguous_axis(
+    out, go, f, gf, before, gb, after, ga, shape, first, last, edge_order, p, a, b, c, start
+):
+    """Differentiate line by line, each along the axis; at its ends cell by cell."""
+    outer, n, _ = shape
+    even = a.size == 0
+    for o in range(outer):
+        for end in range(min(n, 2)):
+            i = end * (n - 1)
+            at = _U(go[0] + o * go[1] + i * go[2])
+            if (first and i == 0) or (last and i == n - 1):
+                near, k = (0, 3) if first and i == 0 else (i - edge_order, 6)
+                x0 = _cell(near, o, n, f, gf, before, gb, after, ga)
+                x1 = _cell(near + 1, o, n, f, gf, before, gb, after, ga)
+                if edge_order == 1:
+                    out[at] = _over(x1 - x0, p[k], p[k + 1], p[k + 2])
+                    continue
+                x2 = _cell(near + 2, o, n, f, gf, before, gb, after, ga)
+                wa, wb, wc = p[k], p[k + 1], p[k + 2]
+            else:
+                x0 = _cell(i - 1, o, n, f, gf, before, gb, after, ga)
+                x2 = _cell(i + 1, o, n, f, gf, before, gb, after, ga)
+                if even:
+                    out[at] = _over(x2 - x0, p[0], p[1], p[2])
+                    continue
+                x1 = _cell(i, o, n, f, gf, before, gb, after, ga)
+                w = _U(start + i - 1)
+                wa, wb, wc = a[w], b[w], c[w]
+            out[at] = _times(wa, x0) + _times(wb, x1) + _times(wc, x2)
+        if n > 2:
             at = go[0] + o * go[1] + go[2]
             r = gf[0] + o * gf[1] + gf[2]
             if even:
