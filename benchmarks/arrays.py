@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from itertools import product
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +96,7 @@ def _copy(f: Array, threads: int) -> Array:
     fresh = np.empty_like(f)
     cuts = np.linspace(0, len(f), threads + 1).astype(int)
     with ThreadPoolExecutor(threads) as pool:
-        for start, stop in zip(cuts, cuts[1:], strict=False):
+        for start, stop in pairwise(cuts):
             pool.submit(np.copyto, fresh[start:stop], f[start:stop])
     return fresh
 

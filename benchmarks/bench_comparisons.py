@@ -9,7 +9,7 @@ from typing import Any
 import dask
 import pytest
 
-from benchmarks.comparison import BIGRAD, Comparison, Size, check
+from benchmarks.comparison import BIGRAD, Case, Comparison, Size, check
 from benchmarks.paired import Recorder, rounds_for
 from benchmarks.table import TABLE
 
@@ -31,16 +31,16 @@ def test_compare(
         prepared = row.prepare(size, folder)
         ways = {name: way for name, way in prepared.ways.items() if name not in prepared.absent}
         case = replace(prepared, ways=ways)
-        first = Recorder(case)
-        began = time.perf_counter()
-        if not benchmark.enabled:
-            benchmark.pedantic(lambda: check(case, {name: first.run(name) for name in ways}))
-            return
-        check(case, {name: first.run(name) for name in ways})
-        rounds = 1 if case.counts else rounds_for(size, time.perf_counter() - began)
-
         recorder = Recorder(case)
-        benchmark.pedantic(recorder.run, (BIGRAD,), setup=recorder.others, rounds=rounds)
+        began = time.perf_counter()
+        if case.once or not benchmark.enabled:
+            benchmark.pedantic(_compare, (case, recorder))
+        else:
+            _compare(case, Recorder(case))
+            rounds = rounds_for(size, time.perf_counter() - began)
+            benchmark.pedantic(recorder.run, (BIGRAD,), setup=recorder.others, rounds=rounds)
+    if not benchmark.enabled:
+        return
     benchmark.extra_info |= {
         "group": row.group,
         "name": row.name,
@@ -52,9 +52,13 @@ def test_compare(
             {
                 "text": str(t),
                 "reached": (figure := t.reached(recorder.rounds)),
-                "met": t.met(figure),
+                "met": bool(t.met(figure)),
             }
             for t in row.targets
             if t.way not in case.absent
         ],
     }
+
+
+def _compare(case: Case, recorder: Recorder) -> None:
+    check(case, {name: recorder.run(name) for name in case.ways})

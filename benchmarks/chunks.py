@@ -76,7 +76,7 @@ def _tasks(kind: str, axis: int | None) -> Callable[[Size, Path], Case]:
                 {PER_CHUNK: len(_optimised(gradient(x, _H, axis=axis))) / x.npartitions}
             )
 
-        return Case({BIGRAD: counted(bigrad.gradient), DASK: counted(da.gradient)}, counts=True)
+        return Case({BIGRAD: counted(bigrad.gradient), DASK: counted(da.gradient)}, once=True)
 
     return prepare
 
@@ -113,7 +113,7 @@ def _travel(axis: int) -> Callable[[Size, Path], Case]:
                 FACES: lambda: Measured({MOVED: faces}),
             },
             limit=FACES,
-            counts=True,
+            once=True,
         )
 
     return prepare
@@ -154,13 +154,14 @@ def _rows() -> Iterator[Comparison]:
     for kind in ("8 MB blocks", "33 MB maps"):
         target = Target("faster", 2.5, DASK)
         yield Comparison(ALL_AXES, kind, _time(kind, None), (target,), 2)
-    for kind, axis, name, most in (
+    counted: tuple[tuple[str, int | None, str, int], ...] = (
         ("8 MB blocks", 0, "one axis with several chunks", 7),
         ("33 MB maps", 1, "one axis with one chunk", 2),
         ("8 MB blocks", None, "three axes", 18),
-    ):
+    )
+    for kind, along, name, most in counted:
         target = Target("most", most, unit=PER_CHUNK)
-        yield Comparison(TASKS, name, _tasks(kind, axis), (target,))
+        yield Comparison(TASKS, name, _tasks(kind, along), (target,))
     for coordinate in (False, True):
         name = "a coordinate" if coordinate else "one step"
         yield Comparison(GRAPH, name, _graph(coordinate), (Target("times", 1.0, DASK),))

@@ -213,8 +213,9 @@ class Case:
         What any way has to read and write at least; 0 where that bounds nothing.
     repeat : int
         How many times a way runs for one figure.
-    counts : bool
-        Whether figures are counts, of which one round tells all.
+    once : bool
+        Whether the round that compares the results is enough: for counts, and for fresh
+        processes where time is short.
     """
 
     ways: Mapping[str, Callable[[], Any]]
@@ -225,7 +226,7 @@ class Case:
     absent: Mapping[str, str] = field(default_factory=dict)
     nbytes: int = 0
     repeat: int = 1
-    counts: bool = False
+    once: bool = False
 
 
 @dataclass(frozen=True, eq=False)

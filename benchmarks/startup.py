@@ -37,7 +37,8 @@ def _imports(size: Size, folder: Path) -> Case:
             BIGRAD: _python("import bigrad"),
             XARRAY: _python("import xarray"),
             PYTHON: _python("pass"),
-        }
+        },
+        once=size.brief,
     )
 
 
@@ -46,7 +47,8 @@ def _first_call(size: Size, folder: Path) -> Case:
         {
             BIGRAD: lambda: call("benchmarks.startup:first", BIGRAD).only(SECONDS),
             NUMPY: lambda: call("benchmarks.startup:first", NUMPY).only(SECONDS),
-        }
+        },
+        once=size.brief,
     )
 
 
@@ -75,7 +77,7 @@ def _empty_cache(size: Size, folder: Path) -> Case:
         command(sys.executable, "-c", code, environ=environ)
         return Measured({SECONDS: time.perf_counter() - began})
 
-    return Case({BIGRAD: compiled, "with a cache": _python(code)})
+    return Case({BIGRAD: compiled, "with a cache": _python(code)}, once=size.brief)
 
 
 def _help(size: Size, folder: Path) -> Case:
@@ -101,6 +103,7 @@ def _compute(size: Size, folder: Path) -> Case:
             PYTHON: _python("pass"),
         },
         limit=PYTHON,
+        once=size.brief,
     )
 
 

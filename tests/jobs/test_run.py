@@ -11,7 +11,7 @@ import xarray as xr
 import zarr
 from hypothesis import given
 from hypothesis import strategies as st
-from numcodecs import (  # type: ignore[import-untyped]  # it has no types
+from numcodecs import (
     Blosc,
     Delta,
     FixedScaleOffset,
