@@ -108,7 +108,7 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1, out: 
         f = np.asanyarray(f)
     key = _key(f.shape, f.dtype, varargs, axis, edge_order)
     ready = None if key is None or out is not None else _remembered.get(key)
-    if ready is not None and takes(f) and f.flags.c_contiguous:
+    if ready is not None and type(f) is np.ndarray and takes(f) and f.flags.c_contiguous:
         results = ready.apply(f)
         return results[0] if len(results) == 1 else results
     axes, spacings = along_axes(f.shape, varargs, axis, from_distance)
@@ -175,6 +175,9 @@ def _checked(out: Any, f: Any, operator: Gradient) -> tuple[Any, ...]:
     for number, one in enumerate(given):
         if not isinstance(one, np.ndarray):
             msg = f"`out` must be a NumPy array, found {type(one).__name__}"
+            raise TypeError(msg)
+        if isinstance(f, np.ma.MaskedArray) and not isinstance(one, np.ma.MaskedArray):
+            msg = "`out` must be a masked array for masked data, or the mask would be lost"
             raise TypeError(msg)
         if one.shape != f.shape or one.dtype != operator.dtype:
             msg = (

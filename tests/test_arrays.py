@@ -1,16 +1,22 @@
+import os
+import subprocess
+import sys
 import warnings
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import numba  # noqa: F401  (as in a process that has use for the loops)
 import numpy as np
+import pint
 import pytest
+import zarr
 from hypothesis import given
 
 import bigrad
 from bigrad.arrays import _remembered
-from bigrad.numerics import operators
+from bigrad.numerics import expressions, operators
 from tests.bits import assert_same_bits, numpys
 from tests.strategies import differentiable
 
@@ -140,6 +146,55 @@ def test_raises_what_numpy_raises(f: Any, varargs: Any, kwargs: Any) -> None:
         assert str(expected.value).rstrip(".") in str(actual.value)
 
 
+def test_behaves_alike_however_often_it_was_called() -> None:
+    """The loops, which do not warn of what data bring about, load some time or other."""
+    f = np.array([0, np.inf, 1, np.inf])
+    for loops in (False, True):
+        _remembered.clear()
+        with (
+            np.errstate(all="raise"),
+            mock.patch.object(operators, "worthwhile", return_value=loops),
+        ):
+            assert_same_bits(bigrad.gradient(f), numpys(f))
+
+
+@pytest.mark.parametrize("units", ["data", "spacing", "both"])
+@pytest.mark.parametrize("uneven", [True, False])
+def test_units_of_quantities_are_a_quotient(units: str, uneven: bool) -> None:
+    u: Any = pint.UnitRegistry()
+    f, x = np.array([1.0, 4.0, 9.0, 16.0]), np.array([1.0, 2.0, 4.0, 8.0] if uneven else 2.0)
+    y = f * u.K if units in ("data", "both") else f
+    step = x * u.m if units in ("spacing", "both") else x
+    actual = bigrad.gradient(y, step)
+    expected = {"data": u.K, "spacing": 1 / u.m, "both": u.K / u.m}[units]
+    assert actual.units == (1 * expected).units
+    np.testing.assert_allclose(actual.magnitude, numpys(f, x), rtol=1e-14)
+
+
+def test_a_file_in_memory_takes_the_loops(tmp_path: Path) -> None:
+    f = np.memmap(tmp_path / "f", np.float32, "w+", shape=(40, 50))
+    f[:] = np.random.default_rng(0).random(f.shape)
+    x = np.cumsum(np.arange(1.0, 51.0))
+    with mock.patch.object(expressions, "differentiate", side_effect=AssertionError):
+        actual = bigrad.gradient(f, x, axis=1)
+    assert_same_bits(actual, numpys(f, x, axis=1))
+
+
+def test_takes_a_coordinate_that_is_a_zarr_array() -> None:
+    x = np.arange(5.0) ** 2
+    assert_same_bits(bigrad.gradient(x, zarr.array(x)), numpys(x, x))
+
+
+def test_works_while_the_interpreter_shuts_down() -> None:
+    code = (
+        "import atexit, numpy as np, bigrad; bigrad.gradient(np.ones(2))\n"
+        "atexit.register(lambda: print(bigrad.gradient(np.arange(1e6) * 2)[-1]))"
+    )
+    env = {**os.environ, "BIGRAD_NUM_THREADS": "2"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env)
+    assert done.stdout == "2.0\n", done.stderr
+
+
 @pytest.mark.parametrize("edge_order", [0, -1, 1.5, "2", None])
 def test_refuses_edge_orders_that_numpy_takes_for_2(edge_order: Any) -> None:
     with pytest.raises(ValueError, match=r"`edge_order` must be 1 or 2, found"):
@@ -224,11 +279,13 @@ F = np.arange(6.0)
         (0.0, TypeError, "NumPy array"),
         (np.broadcast_to(0.0, 6), ValueError, "writeable"),
         (F, ValueError, "memory"),
+        (np.empty(6), TypeError, "mask"),
     ],
 )
 def test_refuses_an_out_that_cannot_be_filled(out: Any, error: Any, match: str) -> None:
+    f = np.ma.masked_equal(F, 2) if match == "mask" else F
     with pytest.raises(error, match=f"`out`.*{match}"):
-        bigrad.gradient(F, out=out)
+        bigrad.gradient(f, out=out)
 
 
 def test_equal_steps_of_another_type_are_not_taken_for_each_other() -> None:

@@ -1,5 +1,6 @@
 """The gradient of a dask array: a block per chunk, lazily, with the chunks of the input."""
 
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import accumulate
@@ -27,16 +28,18 @@ def gradient(f: Any, varargs: tuple[Any, ...], *, axis: Any, edge_order: int) ->
     spacing is itself a dask array.
     """
     x = _as_dask(f)
-    _check_known(x, "f")
     coordinates: list[Any] = []
 
     def decide(distance: Any, size: int) -> Spacing | _Deferred:
         if not isinstance(distance, da.Array):
             return from_distance(distance, size)
+        _check_known(distance, range(distance.ndim), "the spacing")
         coordinates.append(distance)
         return _Deferred(size)
 
     axes, spacings = along_axes(x.shape, varargs, axis, decide)
+    exchanged = any(len(x.chunks[a]) > 1 for a in axes)
+    _check_known(x, range(x.ndim) if exchanged else axes, "`f`")
     edge_order = check_edge_order(edge_order)
     for a in axes:
         check_size(x.shape[a], edge_order)
@@ -80,19 +83,43 @@ def _as_dask(f: Any) -> Any:
     return da.from_array(f, chunks=f.shards or f.chunks)
 
 
-def _check_known(x: Any, name: str) -> None:
-    for axis, size in enumerate(x.shape):
-        if np.isnan(size):
+def _check_known(x: Any, axes: Iterable[int], name: str) -> None:
+    for axis in axes:
+        if np.isnan(x.shape[axis]):
             msg = (
-                f"`{name}` has unknown chunk sizes along axis {axis}: its neighbours cannot be "
-                f"found; call `{name}.compute_chunk_sizes()` first, or rechunk it before the "
-                "step that loses the sizes"
+                f"{name} has unknown chunk sizes along axis {axis}, and neighbours are exchanged "
+                "between chunks of known size only; call `compute_chunk_sizes()` on it first, or "
+                "rechunk it before the step that loses the sizes"
             )
             raise ValueError(msg)
 
 
 def _probe(template: _Template, ndim: int, coordinates: list[Any]) -> None:
-    """Differentiate a few zeros, so that what cannot be differentiated raises now."""
+    """Differentiate a few zeros, so that what cannot be differentiated raises now.
+
+    Only of objects nothing is known before they are seen.
+    """
+    given = [s.delta for s in template.spacings.values() if isinstance(s, Spacing)]
+    dtypes = [template.dtype, *(c.dtype for c in coordinates), *(_dtype(d) for d in given)]
+    if any(dtype.hasobject for dtype in dtypes):
+        return
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        # The numbers are made up, and so would be any warning of them.
+        warnings.simplefilter("ignore")
+        try:
+            _differentiate_zeros(template, ndim, coordinates, np.array([0, 1, 3, 6]))
+        except TypeError:
+            # What fails as an uneven coordinate may do as an even one, as durations do.
+            _differentiate_zeros(template, ndim, coordinates, np.array([0, 1, 2, 3]))
+
+
+def _dtype(step: Any) -> np.dtype[Any]:
+    return step.dtype if hasattr(step, "dtype") else np.asarray(step).dtype
+
+
+def _differentiate_zeros(
+    template: _Template, ndim: int, coordinates: list[Any], positions: Any
+) -> None:
     sizes = {axis: min(s.size, 4) for axis, s in template.spacings.items()}
     few = {
         axis: Spacing(size, s.delta if s.uniform else s.delta[: size - 1])
@@ -102,14 +129,12 @@ def _probe(template: _Template, ndim: int, coordinates: list[Any]) -> None:
     }
     deferred = [size for axis, size in sizes.items() if isinstance(few[axis], _Deferred)]
     samples = (
-        np.array([0, 1, 3, 6][:size]).astype(c.dtype) if c.ndim else c.dtype.type(1)
+        positions[:size].astype(c.dtype) if c.ndim else c.dtype.type(1)
         for c, size in zip(coordinates, deferred, strict=True)
     )
     shape = tuple(sizes.get(axis, 1) for axis in range(ndim))
-    # The numbers are made up, and so would be any warning of them.
-    with np.errstate(all="ignore"):
-        operator = _Template(few, template.dtype, template.edge_order).operator(samples)
-        operator.apply(Block(np.zeros(shape, template.dtype), (0,) * ndim))
+    operator = _Template(few, template.dtype, template.edge_order).operator(samples)
+    operator.apply(Block(np.zeros(shape, template.dtype), (0,) * ndim))
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,7 +178,13 @@ def _placed(
     template: _Template, coordinates: list[Any], chunks: tuple[tuple[int, ...], ...]
 ) -> Any:
     """Return the operator as a dask array of one object, so that it is in the graph once."""
-    starts = tuple(np.array([0, *accumulate(sizes)][:-1]) for sizes in chunks)
+    # Of the other axes no place is looked up, and their chunks may be of unknown size.
+    starts = tuple(
+        np.array([0, *accumulate(sizes)][:-1])
+        if axis in template.spacings
+        else np.zeros(len(sizes))
+        for axis, sizes in enumerate(chunks)
+    )
     if not coordinates:
         name = "gradient-operator-" + tokenize(template, starts)
         return da.from_array(_boxed(_Placed(template.operator(()), starts)), chunks=(), name=name)

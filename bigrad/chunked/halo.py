@@ -61,7 +61,8 @@ def faces(x: Any, axis: int) -> Any:
         meta=meta_from_array(x),
         chunks=(*x.chunks[:axis], (2,) * x.numblocks[axis], *x.chunks[axis + 1 :]),
     )
-    return da.overlap.overlap(ends, depth={axis: 1}, boundary={axis: "none"})
+    # Two planes are enough for a depth of 1: nothing has to be rechunked.
+    return da.overlap.overlap(ends, depth={axis: 1}, boundary={axis: "none"}, allow_rechunk=False)
 
 
 def neighbours(block: Any, axis: int, number: int, total: int) -> tuple[Any, Any]:

@@ -51,7 +51,7 @@ _STALE = frozenset(
 _LINEAR = frozenset({"mean", "point", "sum"})
 
 # Attributes that name variables which describe the variable that has them.
-_REFERENCES = ("ancillary_variables", "bounds", "cell_measures", "climatology", "grid_mapping")
+_REFERENCES = ("bounds", "cell_measures", "climatology", "grid_mapping")
 
 
 def derivative_attributes(
@@ -87,9 +87,10 @@ def derivative_attributes(
     units K m-1
     """
     kept = {key: value for key, value in attributes.items() if key not in _STALE}
-    if not _linear(kept.get("cell_methods", "")):
+    if "cell_methods" in kept and not _linear(kept["cell_methods"]):
         del kept["cell_methods"]
-    called = attributes.get("long_name") or attributes.get("standard_name") or name
+    texts = (attributes.get("long_name"), attributes.get("standard_name"), name)
+    called = next((text for text in texts if isinstance(text, str) and text), "")
     kept["long_name"] = f"derivative {f'of {called} ' if called else ''}along {coord}"
     units = attributes.get("units")
     # Where packing is still among the attributes, the values are not in those units.
@@ -102,7 +103,8 @@ def derivative_attributes(
 
 def _linear(cell_methods: Any) -> bool:
     without_comments = re.sub(r"\([^)]*\)", "", str(cell_methods))
-    return set(re.findall(r":\s+(\w+)\b(?!:)", without_comments)) <= _LINEAR
+    methods = re.findall(r":\s*(\w+)\b(?!\s*:)", without_comments)
+    return bool(methods) and set(methods) <= _LINEAR
 
 
 def describing(variables: Mapping[Any, xr.Variable]) -> frozenset[Hashable]:

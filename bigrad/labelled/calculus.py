@@ -111,6 +111,9 @@ def _coordinates(
     datetime_unit: str | None,
 ) -> tuple[_Coordinate, ...]:
     """Decide the coordinates; whatever is wrong with any of them is found here."""
+    if not isinstance(coord, str | list | tuple) or not all(isinstance(c, str) for c in coord):
+        msg = f"`coord` must be the name of a coordinate, or a list of names; found {coord!r}"
+        raise TypeError(msg)
     names = [coord] if isinstance(coord, str) else list(coord)
     if not names or len(set(names)) < len(names):
         msg = f"`coord` must name one or several coordinates, each once; found {coord!r}"
@@ -121,7 +124,7 @@ def _coordinates(
         if obj.sizes[dim] < edge_order + 1:
             msg = (
                 f"`{name}` has too few points along `{dim}`: `edge_order` {edge_order} needs at "
-                f"least {edge_order + 1}, found {obj.sizes[dim]}"
+                f"least {edge_order + 1}, found {obj.sizes[dim]}; select more of them"
             )
             raise CoordinateError(msg)
     # Loaded once, since a coordinate may be lazy.

@@ -84,7 +84,9 @@ def _absent(obj: xr.Dataset | xr.DataArray, name: str) -> str:
 
 def _choices(obj: xr.Dataset | xr.DataArray) -> str:
     names = [name for name, coordinate in obj.coords.items() if coordinate.ndim == 1]
-    return f"the 1-d coordinates are {_listed(names)}" if names else "there are no 1-d coordinates"
+    if not names:
+        return "there are no 1-d coordinates; give it one with `.assign_coords(...)`"
+    return f"the 1-d coordinates are {_listed(names)}"
 
 
 def _listed(names: Iterable[object]) -> str:
@@ -129,10 +131,19 @@ def coordinate_values(
     values: np.ndarray[Any, Any] = variable.to_numpy()
     if is_time(variable):
         unit = _seconds_in(datetime_unit)
+        if any(getattr(value, "tzinfo", None) is not None for value in values.flat):
+            msg = (
+                f"`{name}` has a time zone, which the spacing cannot have; take it away with "
+                f"`.assign_coords({name}=index.tz_convert(None))`, where `index` is the "
+                "pandas index"
+            )
+            raise CoordinateError(msg)
         _refuse_first(name, values, _isnat(values), "is missing")
         ticks, tick = _ticks(name, values)
         _check_order(name, values, values)
-        return _in_units(ticks, tick / unit)
+        numbers = _in_units(ticks, tick / unit)
+        _check_apart(name, numbers, values)
+        return numbers
     if values.dtype.kind not in "iuf":
         msg = (
             f"`{name}` holds {values.dtype}; the spacing must be real numbers, dates or "
@@ -140,8 +151,8 @@ def coordinate_values(
         )
         raise CoordinateError(msg)
     _refuse_first(name, values, ~np.isfinite(values), "is not finite")
-    # The gradient turns integers into float64: they must differ there as well.
-    _check_order(name, values if values.dtype.kind == "f" else values.astype(np.float64), values)
+    _check_order(name, values, values)
+    _check_apart(name, values.astype(np.float64), values)
     return values
 
 
@@ -201,9 +212,9 @@ def is_time(variable: xr.Variable) -> bool:
     return any(isinstance(value, cftime.datetime) for value in values)
 
 
-def _seconds_in(datetime_unit: str | None) -> Fraction:
+def _seconds_in(datetime_unit: Any) -> Fraction:
     unit = datetime_unit or "s"
-    if unit not in _SECONDS:
+    if not isinstance(unit, str) or unit not in _SECONDS:
         why = "; years and months have no fixed length" if unit in ("Y", "M") else ""
         msg = f"`datetime_unit` must be one of {', '.join(_SECONDS)}, found {unit!r}{why}"
         raise CoordinateError(msg)
@@ -250,6 +261,19 @@ def _refuse_first(
         msg = (
             f"`{name}` {what} at index {i}, where it is {values[i]}; the spacing needs all "
             "values: drop that point, or fill it in"
+        )
+        raise CoordinateError(msg)
+
+
+def _check_apart(name: str, numbers: np.ndarray[Any, Any], shown: np.ndarray[Any, Any]) -> None:
+    """Refuse values that differ, but not once they are float64, as the gradient takes them."""
+    same = numbers[1:] == numbers[:-1]
+    if same.any():
+        i = int(same.argmax())
+        msg = (
+            f"`{name}` has values that float64 cannot tell apart: {shown[i]} at index {i} and "
+            f"{shown[i + 1]} after it, too far from the first point or from zero; differentiate "
+            "a shorter part, or count from nearer by"
         )
         raise CoordinateError(msg)
 

@@ -18,7 +18,6 @@ _SYMBOLS = {
     "day": "d",
     "degree": "degree",
     "degree_Celsius": "K",
-    "degree_Fahrenheit": "degR",
     "degrees": "degree",
     "degrees_east": "degree",
     "degrees_north": "degree",
@@ -48,16 +47,7 @@ _SPELLINGS = {
     "%": "%",
     "Kelvin": "K",
     "Kelvins": "K",
-    "degree_C": "K",
-    "degree_F": "degR",
-    "degree_celsius": "K",
-    "degree_fahrenheit": "degR",
     "degree_true": "degree",
-    "degrees_C": "K",
-    "degrees_F": "degR",
-    "degrees_Fahrenheit": "degR",
-    "degrees_celsius": "K",
-    "degrees_fahrenheit": "degR",
     "degrees_true": "degree",
     "dimensionless": "",
 }
@@ -89,6 +79,9 @@ _COMMON = {
 _WORDS = {"%": "percent"}
 
 # Text beyond these is damaged, not a unit.
+# Temperatures in as many words, or with as many letters, as there are archives.
+_DEGREES_OF = re.compile(r"\bdeg(?:rees?)?[ _](C|F|K)(?:elsius|ahrenheit|elvin)?\b", re.IGNORECASE)
+
 _LONGEST = 200
 _SMALLEST, _LARGEST = Fraction(1, 10**99), Fraction(10**99)
 
@@ -156,8 +149,9 @@ def quotient(units: str | None, per: str | None) -> str | None:
 
     Notes
     -----
-    The grammar is that of UDUNITS for products, quotients and powers. Every name must be known
-    to the registry of cf-xarray, which is loaded at the first call that has two units.
+    The grammar is that of UDUNITS for products, quotients and powers. Names are known from the
+    tables of this module, else to the registry of cf-xarray, which is loaded when one is looked
+    up there; a name that is in neither has no quotient.
 
     Examples
     --------
@@ -181,12 +175,16 @@ def quotient(units: str | None, per: str | None) -> str | None:
 @cache
 def _parse(text: str) -> _Unit:
     stripped = re.split(r"\s+since\s+", text.strip(), maxsplit=1)[0]
+    stripped = _DEGREES_OF.sub(lambda found: f"deg{found[1].upper()}", stripped)
     if not stripped or len(stripped) > _LONGEST:
         raise _UnknownUnitError(text)
     raised = re.sub(
         "[⁺⁻⁰¹²³⁴-⁹]+", lambda found: "^" + found[0].translate(_SUPERSCRIPTS), stripped
     )
-    unit, end = _product(list(_tokens(raised)), 0)
+    tokens = list(_tokens(raised))
+    if len(tokens) > 1 and any(token["name"] == "C" for token in tokens):
+        raise _UnknownUnitError(text)  # alone it is Celsius, in a product carbon or coulombs
+    unit, end = _product(tokens, 0)
     if end is not None:
         raise _UnknownUnitError(text)
     return unit

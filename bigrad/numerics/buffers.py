@@ -38,9 +38,9 @@ class Part(NamedTuple):
 
 
 def takes(array: Any) -> bool:
-    """Whether the loops can read `array`: NumPy's own class, aligned, whole-item strides."""
+    """Whether the loops can read `array`: NumPy's own classes, aligned, whole-item strides."""
     return (
-        type(array) is np.ndarray
+        type(array) in (np.ndarray, np.memmap)
         and array.flags.aligned
         and (array.flags.c_contiguous or not any(s % array.itemsize for s in array.strides))
     )

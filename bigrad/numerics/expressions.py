@@ -65,7 +65,7 @@ def differentiate(
     f = _operand(_extended(core, faces, axis, start - lo, hi - stop), dtype)
     # A plane has lost its axis for NumPy's arrays, as in NumPy's own code, which subclasses
     # tell apart; other libraries' arrays are joined again, so that theirs keep it.
-    numpys = isinstance(core, np.ndarray)
+    numpys = not _foreign(core) and not _foreign(_number_of(stencil.first))
 
     def cells(first: int, last: int) -> Any:
         return f[along(axis, slice(first - lo, last - lo))]
@@ -118,6 +118,15 @@ def _extended(core: Any, faces: tuple[Any, Any] | None, axis: int, before: int, 
     ]
     join = np.ma.concatenate if isinstance(core, np.ma.MaskedArray) else np.concatenate
     return join([part for part in parts if part.shape[axis]], axis=axis)
+
+
+def _foreign(array: Any) -> bool:
+    """Whether it is an array of another library than NumPy."""
+    return hasattr(array, "__array_function__") and not isinstance(array, np.ndarray)
+
+
+def _number_of(part: Difference | Weights) -> Any:
+    return part.divisor if isinstance(part, Difference) else part.a
 
 
 def _inside(

@@ -19,7 +19,7 @@ __all__ = ["differentiate"]
 
 def _number(x):
     """Return a cell as it enters the arithmetic: integers as float64."""
-    raise NotImplementedError
+    return _number_typed(numba.typeof(x))(x)
 
 
 def _over(x, divisor, ratio, scale):
@@ -27,12 +27,12 @@ def _over(x, divisor, ratio, scale):
 
     `ratio` and `scale` are Smith's intermediate terms for a real divisor.
     """
-    raise NotImplementedError
+    return _over_typed(numba.typeof(x), divisor, ratio, scale)(x, divisor, ratio, scale)
 
 
 def _times(weight, x):
     """Multiply `x` by a real weight as NumPy does: complex numbers by ``weight + 0j``."""
-    raise NotImplementedError
+    return _times_typed(weight, numba.typeof(x))(weight, x)
 
 
 @overload(_number)

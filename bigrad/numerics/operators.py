@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -118,22 +119,28 @@ class Gradient:
         """
         core, faces = block.core, block.faces
         arrays = (core, *(out or ()), *chain.from_iterable(faces.values()))
-        if self.numbers is None or not all(map(takes, arrays)) or not worthwhile(core.nbytes):
-            return tuple(
-                expressions.differentiate(
-                    stencil, axis, block.start[axis], core, faces.get(axis), result
+        served = self.numbers is not None and all(map(takes, arrays))
+        if self.numbers is None or not served or not worthwhile(core.nbytes):
+            # Where the loops would serve, which do not warn of what the data bring about, no
+            # other way may: the same call would behave differently from time to time.
+            with np.errstate(all="ignore") if served else nullcontext():
+                return tuple(
+                    expressions.differentiate(
+                        stencil, axis, block.start[axis], core, faces.get(axis), result
+                    )
+                    for (axis, stencil), result in zip(
+                        self.stencils.items(), out or (None,) * len(self.stencils), strict=True
+                    )
                 )
-                for (axis, stencil), result in zip(
-                    self.stencils.items(), out or (None,) * len(self.stencils), strict=True
-                )
-            )
         from bigrad.numerics import fused
 
         results = tuple(out or [np.empty_like(core, self.dtype) for _ in self.stencils])
         fused.differentiate(
-            core,
+            np.asarray(core),
             [
-                fused.Along(axis, stencil, numbers, block.start[axis], faces.get(axis), result)
+                fused.Along(
+                    axis, stencil, numbers, block.start[axis], faces.get(axis), np.asarray(result)
+                )
                 for (axis, stencil), numbers, result in zip(
                     self.stencils.items(), self.numbers, results, strict=True
                 )

@@ -54,7 +54,9 @@ def from_coordinate(values: Any) -> Spacing:
     >>> from_coordinate([0.0, 1.0, 3.0]).delta
     array([1., 2.])
     """
-    values = np.asanyarray(values)
+    # Another library's array stays one, since it may carry units; a lazy one has to be known.
+    if not hasattr(values, "__array_function__") or _lazy(values):
+        values = np.asanyarray(values)
     if np.issubdtype(values.dtype, np.integer):
         values = values.astype(np.float64)
     delta = np.diff(values)
@@ -149,13 +151,24 @@ def _decided(
                 f"found an array of {ndim} dimensions for axis {axis}"
             )
             raise ValueError(msg)
-        if ndim == 1 and len(distance) != shape[axis]:
+        length = _length(distance) if ndim else 0
+        if ndim and length == length and length != shape[axis]:  # of NaN the caller knows
             msg = (
                 "when 1d, distances must match the length of the corresponding dimension: "
-                f"found {len(distance)} positions for axis {axis} of {shape[axis]} points"
+                f"found {length} positions for axis {axis} of {shape[axis]} points"
             )
             raise ValueError(msg)
         yield decide(distance, shape[axis])
+
+
+def _lazy(values: Any) -> bool:
+    """Whether it is a collection of dask's, or wraps one."""
+    return hasattr(values, "__dask_graph__") and values.__dask_graph__() is not None
+
+
+def _length(distance: Any) -> Any:
+    shape = getattr(distance, "shape", None)
+    return len(distance) if shape is None else shape[0]
 
 
 def _ndim(distance: Any) -> int:

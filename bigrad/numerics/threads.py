@@ -4,7 +4,8 @@ import multiprocessing
 import os
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from functools import lru_cache
 
 __all__ = ["available", "run"]
@@ -63,7 +64,10 @@ def run(tasks: Sequence[Callable[[], None]], workers: int) -> None:
                 return
             task()
 
-    others = [_pool(workers - 1).submit(work) for _ in range(workers - 1)]
+    others: list[Future[None]] = []
+    with suppress(RuntimeError):  # while the interpreter shuts down, nothing can be submitted
+        pool = _pool(workers - 1)
+        others += [pool.submit(work) for _ in range(workers - 1)]
     work()
     for other in others:
         other.result()

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from datetime import datetime, timedelta
 from typing import Any
 
 import dask
@@ -103,8 +104,30 @@ def test_raises_when_called_what_numpy_raises(
 
 def test_unknown_chunks_are_refused_with_the_way_out() -> None:
     x = da.arange(10, chunks=3)
+    unknown = x[x > 4]
     with pytest.raises(ValueError, match=r"`f` .* axis 0.*compute_chunk_sizes\(\)"):
-        bigrad.gradient(x[x > 4])
+        bigrad.gradient(unknown)
+    with pytest.raises(ValueError, match=r"the spacing .* axis 0.*compute_chunk_sizes\(\)"):
+        bigrad.gradient(da.ones(5, chunks=2), unknown)
+
+
+def test_unknown_chunks_do_not_matter_where_nothing_is_exchanged() -> None:
+    f = np.random.default_rng(0).random((10, 5))
+    x = da.from_array(f, chunks=(3, -1))
+    actual = bigrad.gradient(x[x[:, 0] > 0.5], axis=1)
+    assert_same_bits(computed(actual), numpys(f[f[:, 0] > 0.5], axis=1))
+
+
+def test_what_depends_on_values_is_not_refused_before_they_are_known() -> None:
+    dates = np.array([datetime(2000, 1, 1 + i) for i in (0, 1, 3, 4, 5)], object)
+    day = timedelta(days=1)
+    with dask.config.set(scheduler="sync"):
+        actual = bigrad.gradient(da.from_array(dates, chunks=2), day).compute()
+        assert actual.tolist() == bigrad.gradient(dates, day).tolist() == [1.0, 1.5, 1.5, 1, 1]
+    seconds = np.arange(5).astype("m8[s]")
+    even = np.arange(5).astype("M8[s]")
+    lazy = bigrad.gradient(da.from_array(seconds), da.from_array(even))
+    assert_same_bits(computed(lazy), numpys(seconds, even))
 
 
 @pytest.mark.parametrize("shards", [None, (4, 4)])

@@ -125,7 +125,11 @@ def test_cftime_is_exact_to_the_microsecond(calendar: str) -> None:
         ([0, 0, 1], "0 at index 0 is followed by 0"),
         ([3, 2, 1, 2], "1 at index 2 is followed by 2"),
         (np.array([3, 1, 2], "u1"), "1 at index 1 is followed by 2"),
-        ([2**60, 2**60 + 1], "not strictly monotonic"),
+        ([2**60, 2**60 + 1], "float64 cannot tell apart"),
+        (
+            np.array(["2000-01-01", "2001-01-01", "2001-01-01T00:00:00.000000001"], "M8[ns]"),
+            "float64 cannot tell apart.*at index 1",
+        ),
         ([0.0, np.nan, 2.0], "not finite at index 1, where it is nan"),
         ([0.0, 1.0, np.inf], "not finite at index 2, where it is inf"),
         (np.array(["2001-01-02", "2001-01-01", "2001-01-01"], "M8[s]"), "2001-01-01.*at index 1"),

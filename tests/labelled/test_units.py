@@ -51,9 +51,12 @@ def test_quotients_as_cf_spells_them(units: str, per: str, expected: str) -> Non
 
 
 CELSIUS = "degC degree_C degrees_C deg_C celsius °C degree_Celsius degrees_celsius delta_degC"
+CELSIUS_IN_WORDS = ["degrees C", "deg C", "degree Celsius", "deg K", "degrees_Celsius"]
 
 
-@pytest.mark.parametrize("spelling", ["K", "kelvin", "Kelvin", *CELSIUS.split()])
+@pytest.mark.parametrize(
+    "spelling", ["K", "kelvin", "Kelvin", *CELSIUS.split(), *CELSIUS_IN_WORDS]
+)
 def test_differences_of_temperatures_are_in_kelvin(spelling: str) -> None:
     assert quotient(spelling, "m") == "K m-1"
     assert quotient(f"{spelling} m-1", "m") == "K m-2"
@@ -65,6 +68,7 @@ def test_differences_of_temperatures_are_in_kelvin(spelling: str) -> None:
     [
         *("", " ", "0", "0 m", "-", "unknown", "none", "dB", "H2O", "mol CO2", "1e400"),
         *("m//s", "/s", "m*", "(m", "m)", "()", "m(s)", "(0 - 1)", "m - s", "K; m", "2 per"),
+        *("mg C m-3", "g C m-2", "C s-1"),
         *("m0.5", "m^0.5", "m123", "m^2^3", "m2^3", "10-3 kg", "1e99^99", "1e-99^99"),
         *("K @ 273.15", "lg(re 1 mW)", "log10(m)", "since 2000-01-01", "m" * 300, "(" * 150),
     ],
