@@ -127,8 +127,8 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1, out: 
 
 # For small arrays the decisions cost more than the derivative.
 _remembered: dict[tuple[Any, ...], "Prepared"] = {}
-_REMEMBERED_AT_MOST = 256
-_SMALL_COORDINATE = 8192  # bytes
+_REMEMBERED_AT_MOST = 64
+_SMALL_COORDINATE = 128 * 1024  # bytes
 _NUMBERS = frozenset([int, float, np.float32, np.float64])
 
 

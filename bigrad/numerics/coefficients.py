@@ -60,22 +60,25 @@ def coefficients(stencil: Stencil, dtype: np.dtype[Any]) -> Coefficients | None:
         numbers = [number for end in ends for number in _three(end, computed)]
         if isinstance(inside, Difference):
             table = np.array([*_three(inside, computed), *numbers], real)
-            weights = _EMPTY[real.char]
+            weights = (_EMPTY[real.char],) * 3
         else:
             table = np.array([0.0, 0.0, 0.0, *numbers], real)
-            weights = np.array((inside.a, inside.b, inside.c), real)
+            a, b, c = (np.asarray(w, real) for w in (inside.a, inside.b, inside.c))
+            weights = (a, b, c)
+        # A sum is finite if all that it adds is, and takes no temporary.
+        finite = np.isfinite([part.sum() for part in (table, *weights)]).all()
     if even and not (table[0] and table[3]):
         return None
-    if not (np.isfinite(table).all() and (even or np.isfinite(weights).all())):
+    if not finite:
         return None
-    return Coefficients(table, (weights[0], weights[1], weights[2]))
+    return Coefficients(table, weights)
 
 
 _FLOAT64 = np.dtype(np.float64)
 _REAL = {
     char: np.dtype(real) for char, real in {"f": "f4", "F": "f4", "d": "f8", "D": "f8"}.items()
 }
-_EMPTY = {char: np.zeros((3, 0), char) for char in "fd"}
+_EMPTY = {char: np.zeros(0, char) for char in "fd"}
 
 
 def _sample(part: Difference | Weights) -> Any:

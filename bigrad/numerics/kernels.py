@@ -140,6 +140,24 @@ def _varying(out, o, so, f, i, sf, count, a, b, c, w):
 
 
 @_loop
+def _varying4(out, o, to, so, f, i, tf, sf, count, a, b, c, w):
+    """Set four lines of cells, `to` and `tf` apart, as `_varying` does each."""
+    if so == 1 and sf == 1:
+        for m in range(count):
+            wa, wb, wc = a[_U(w + m)], b[_U(w + m)], c[_U(w + m)]
+            for k in range(4):
+                at, r = o + k * to + m, i + k * tf + m
+                out[_U(at)] = (
+                    _times(wa, _number(f[_U(r - 1)]))
+                    + _times(wb, _number(f[_U(r)]))
+                    + _times(wc, _number(f[_U(r + 1)]))
+                )
+    else:
+        for k in range(4):
+            _varying(out, o + k * to, so, f, i + k * tf, sf, count, a, b, c, w)
+
+
+@_loop
 def _row(i, o, j, n, f, gf, before, gb, after, ga):
     """Buffer, first index and stride of row `i`, which may lie in a face."""
     if i < 0:
@@ -229,6 +247,18 @@ def _other_axis(
             count = min(tile, inner - j)
             for i in range(n):
                 at = go[0] + o * go[1] + i * go[2] + j * go[3]
+                if 0 < i < n - 1:
+                    # Most rows are these, and need not be asked for which buffer they are in.
+                    r, up, s = gf[0] + o * gf[1] + i * gf[2] + j * gf[3], gf[2], gf[3]
+                    if even:
+                        _difference(out, at, go[3], f, r + up, s, f, r - up, s, count, p, 0)
+                    else:
+                        w = _U(start + i - 1)
+                        _combination(
+                            out, at, go[3], f, r - up, s, f, r, s, f, r + up, s,
+                            count, a[w], b[w], c[w],
+                        )  # fmt: skip
+                    continue
                 if (first and i == 0) or (last and i == n - 1):
                     near, k = (0, 3) if first and i == 0 else (i - edge_order, 6)
                     r0, b0, s0 = _row(near, o, j, n, f, gf, before, gb, after, ga)
@@ -280,10 +310,17 @@ def _contiguous_axis(
                 w = _U(start + i - 1)
                 wa, wb, wc = a[w], b[w], c[w]
             out[at] = _times(wa, x0) + _times(wb, x1) + _times(wc, x2)
-        if n > 2:
+        if even and n > 2:
             at = go[0] + o * go[1] + go[2]
             r = gf[0] + o * gf[1] + gf[2]
-            if even:
-                _difference(out, at, go[2], f, r + gf[2], gf[2], f, r - gf[2], gf[2], n - 2, p, 0)
-            else:
-                _varying(out, at, go[2], f, r, gf[2], n - 2, a, b, c, start)
+            _difference(out, at, go[2], f, r + gf[2], gf[2], f, r - gf[2], gf[2], n - 2, p, 0)
+    if not even and n > 2:
+        # Four lines at a time share the loads of the weights, which are what bounds this loop.
+        for o in range(0, outer - outer % 4, 4):
+            at = go[0] + o * go[1] + go[2]
+            r = gf[0] + o * gf[1] + gf[2]
+            _varying4(out, at, go[1], go[2], f, r, gf[1], gf[2], n - 2, a, b, c, start)
+        for o in range(outer - outer % 4, outer):
+            at = go[0] + o * go[1] + go[2]
+            r = gf[0] + o * gf[1] + gf[2]
+            _varying(out, at, go[2], f, r, gf[2], n - 2, a, b, c, start)
