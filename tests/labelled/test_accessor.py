@@ -240,7 +240,8 @@ def real(name: str, **options: Any) -> xr.Dataset:
     if not (DATA / name).exists():
         pytest.skip(f"{name} is kept outside of the project, and is not here")
     pytest.importorskip("netCDF4")
-    with xr.open_dataset(DATA / name, **options) as opened:
+    # Which of the numbers are durations, older versions of xarray want to be told.
+    with xr.open_dataset(DATA / name, decode_timedelta=False, **options) as opened:
         return opened.load()
 
 
