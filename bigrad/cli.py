@@ -33,18 +33,22 @@ def _sizes(_: click.Context, __: click.Parameter, text: str | None) -> dict[str,
         if not (dim and size.isdecimal() and int(size)):
             msg = f"{item!r} is not DIMENSION=SIZE, as in time=24,latitude=91"
             raise click.BadParameter(msg)
+        if dim in sizes:
+            msg = f"{dim!r} is given twice"
+            raise click.BadParameter(msg)
         sizes[dim] = int(size)
     return sizes
 
 
-def _memory(_: click.Context, __: click.Parameter, text: str) -> int:
-    """Read a number of bytes, such as ``512MiB``."""
+def _memory(_: click.Context, __: click.Parameter, text: str) -> str:
+    """Refuse what is no number of bytes, such as ``512MiB``."""
     from bigrad.jobs.memory import parse_bytes
 
     try:
-        return parse_bytes(text)
+        parse_bytes(text)
     except ValueError as exc:
         raise click.BadParameter(str(exc)) from exc
+    return text
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -53,7 +57,14 @@ def main() -> None:
     """Differentiate gridded data that do not fit in memory."""
 
 
-@main.command(short_help="Differentiate a zarr store along coordinates.")
+@main.command(
+    short_help="Differentiate a zarr store along coordinates.",
+    epilog="""\b
+Examples:
+  bigrad compute era5.zarr slopes.zarr --coord longitude --coord latitude
+  bigrad compute era5.zarr trend.zarr --coord time --var t2m --memory 512MiB
+""",
+)
 @click.argument("source", metavar="SRC")
 @click.argument("target", metavar="DST")
 @click.option(
@@ -120,7 +131,7 @@ def compute(
     target: str,
     coords: tuple[str, ...],
     variables: tuple[str, ...],
-    memory: int,
+    memory: str,
     chunks: dict[str, int],
     shards: dict[str, int],
     edge_order: str,
@@ -129,17 +140,12 @@ def compute(
     overwrite: bool,
     dry_run: bool,
 ) -> None:
-    r"""Differentiate the variables of the zarr store SRC and write them to DST.
+    """Differentiate the variables of the zarr store SRC and write them to DST.
 
     SRC and DST are paths or URLs of stores as xarray writes them, zarr version 2 or 3. The
     derivatives are centred differences, of second order inside, and equal numpy.gradient's to
     the last bit. Packed values and missing ones are decoded; derivatives along time are per
     second. DST holds the coordinates and the attributes too, with the units of the derivative.
-
-    \b
-    Examples:
-      bigrad compute era5.zarr slopes.zarr --coord longitude --coord latitude
-      bigrad compute era5.zarr trend.zarr --coord time --var t2m --memory 512MiB
     """
     with _told(f"{target} is not finished; --overwrite starts over"):
         from bigrad.jobs.plan import plan
@@ -171,6 +177,7 @@ def compute(
 @click.option(
     "--memory",
     "-m",
+    callback=_memory,
     default="512MiB",
     show_default=True,
     metavar="SIZE",
@@ -232,11 +239,12 @@ def _lines() -> Callable[["Progress"], None]:
             return
         last = now
         rate = progress.bytes_done / max(progress.seconds, 1e-9)
-        left = (progress.bytes - progress.bytes_done) / rate if rate else float("inf")
+        # Nothing is known of the time left while variables are copied.
+        left = f", {(progress.bytes - progress.bytes_done) / rate:.0f} s left" if rate else ""
         click.echo(
             f"{progress.tasks_done}/{progress.tasks} tasks, "
             f"{100 * progress.bytes_done / max(progress.bytes, 1):.0f} %, "
-            f"{rate / 1e6:.0f} MB/s, {left:.0f} s left",
+            f"{rate / 1e6:.0f} MB/s{left}",
             err=True,
         )
 

@@ -22,7 +22,16 @@ import xarray as xr
 
 from bigrad.errors import BigradError
 
-__all__ = ["Deviation", "Grid", "Waves", "deviations", "run", "weather", "write"]
+__all__ = [
+    "Deviation",
+    "Grid",
+    "Waves",
+    "create",
+    "deviations",
+    "fill",
+    "run",
+    "weather",
+]
 
 STEPS_AT_ONCE = 8
 NAME = "t2m"
@@ -139,10 +148,10 @@ class Grid:
         return 4 * int(np.prod(self.shape))
 
 
-def write(path: Path, waves: Waves, grid: Grid) -> None:
-    """Write the field as an ERA5 archive would hold it: zarr, one step to a chunk.
+def create(path: Path, grid: Grid) -> None:
+    """Create the store of the field as an ERA5 archive has it: zarr, one step to a chunk.
 
-    Whatever was at `path` is replaced. No more than a step is in memory.
+    Whatever was at `path` is replaced. The coordinates are in it, the field is empty.
     """
     import zarr
     from zarr.codecs import BloscCodec
@@ -168,7 +177,7 @@ def write(path: Path, waves: Waves, grid: Grid) -> None:
         attrs={"Conventions": "CF-1.11", "title": "Plane waves in the shape of ERA5"},
     )
     coords.to_zarr(path, mode="w", zarr_format=3, consolidated=False)
-    array = zarr.open_group(path, mode="r+").create_array(
+    zarr.open_group(path, mode="r+").create_array(
         NAME,
         shape=grid.shape,
         chunks=(1, *grid.shape[1:]),
@@ -182,6 +191,13 @@ def write(path: Path, waves: Waves, grid: Grid) -> None:
             "units": "K",
         },
     )
+
+
+def fill(path: Path, waves: Waves, grid: Grid) -> None:
+    """Write the values of the field; no more than a step is in memory."""
+    import zarr
+
+    array = zarr.open_array(path / NAME, mode="r+")
     for step in range(grid.steps):
         array[step] = waves.values(step, grid.latitude, grid.longitude).astype("float32")
 
@@ -392,8 +408,11 @@ def run(directory: Path, memory: str = "512MiB", grid: Grid | None = None) -> bo
     BigradError
         Where matplotlib is not installed.
     """
-    from dask.utils import format_bytes, parse_bytes
+    from dask.utils import format_bytes
 
+    from bigrad.jobs.memory import parse_bytes
+
+    ceiling = parse_bytes(memory)
     if find_spec("matplotlib") is None:
         msg = "the demonstration draws a picture: install matplotlib, or bigrad[plot]"
         raise BigradError(msg)
@@ -404,14 +423,18 @@ def run(directory: Path, memory: str = "512MiB", grid: Grid | None = None) -> bo
         directory / name for name in ("waves.zarr", "derivatives.zarr", "derivatives.png")
     )
 
-    size = " x ".join(map(str, grid.shape))
-    click.echo(f"Writing {source}: {size} float32, {grid.nbytes / 1e9:.2f} GB")
-    write(source, waves, grid)
-
     coords = [word for coord in COORDS for word in ("--coord", coord)]
-    ran = _command("compute", str(source), str(target), *coords, "--memory", memory, "--overwrite")
+    job = ["compute", str(source), str(target), *coords, "--memory", memory, "--overwrite"]
+    create(source, grid)
+    # A plan needs no values: what is wrong with it is found before a gigabyte is written.
+    _command(*job, "--dry-run")
+
+    size = " x ".join(map(str, grid.shape))
+    click.echo(f"\nWriting {source}: {size} float32, {grid.nbytes / 1e9:.2f} GB")
+    fill(source, waves, grid)
+
+    ran = _command(*job)
     rate = grid.nbytes / ran.seconds
-    ceiling = parse_bytes(memory)
     found = list(deviations(target, waves, grid))
 
     speed = f"{ran.seconds:.1f} s, {rate / 1e6:.0f} MB/s of source, start-up included"

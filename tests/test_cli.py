@@ -73,7 +73,7 @@ def test_a_dry_run_checks_the_coordinates(tmp_path: Path) -> None:
     ("arguments", "said"),
     [
         (["--coord", "lon"], "`lon` was not found"),
-        (["--coord", "time", "--memory", "1MiB"], "the least that would do is memory='"),
+        (["--coord", "time", "--memory", "1MiB"], "the least that would do is "),
         (["--coord", "time", "--var", "q"], "'q'"),
     ],
 )
@@ -95,6 +95,7 @@ def test_errors_are_a_message_and_status_1(
         ["--coord", "time", "--memory", "plenty"],
         ["--coord", "time", "--chunks", "time"],
         ["--coord", "time", "--chunks", "time=0"],
+        ["--coord", "time", "--chunks", "time=2,time=3"],
         ["--coord", "time", "--edge-order", "3"],
         ["--coord", "time", "--workers", "0"],
         ["--coord", "time", "--color", "blue"],
@@ -112,6 +113,7 @@ def test_overwriting_is_asked_for(source: Path, tmp_path: Path) -> None:
     again = run(*command)
     assert again.exit_code == 1
     assert "exists already" in again.stderr
+    assert "--overwrite" in again.stderr
     assert run(*command, "--overwrite").exit_code == 0
 
 
@@ -119,7 +121,10 @@ def test_the_version_and_help() -> None:
     assert run("--version").output.split()[-1] == version("bigrad")
     for command in ("compute", "demo"):
         assert command in run("--help").output
-        assert run(command, "--help").exit_code == 0
+        shown = run(command, "--help")
+        assert shown.exit_code == 0
+        assert "\\b" not in shown.output
+    assert "\n    bigrad compute era5.zarr trend.zarr" in run("compute", "--help").output
 
 
 def bigrad(*arguments: object) -> list[str]:

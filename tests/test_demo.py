@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import xarray as xr
 import zarr
+from click.testing import CliRunner
 
 from bigrad import demo
+from bigrad.cli import main
 
 GRID = demo.Grid(steps=10, resolution=1.0)
 
@@ -36,7 +38,8 @@ def test_higher_derivatives_are_derivatives_of_derivatives(times: int) -> None:
 
 def test_writes_a_labelled_store_that_compresses(tmp_path: Path) -> None:
     waves = demo.weather()
-    demo.write(tmp_path / "waves.zarr", waves, GRID)
+    demo.create(tmp_path / "waves.zarr", GRID)
+    demo.fill(tmp_path / "waves.zarr", waves, GRID)
     with xr.open_zarr(tmp_path / "waves.zarr", consolidated=False) as written:
         assert written["t2m"].dims == ("time", "latitude", "longitude")
         assert written["t2m"].attrs["units"] == "K"
@@ -79,6 +82,14 @@ def test_fails_where_the_command_fails(tmp_path: Path, capfd: pytest.CaptureFixt
     with pytest.raises(SystemExit) as stopped:
         demo.run(tmp_path, memory="1MiB", grid=GRID)
     assert stopped.value.code == 1
-    complaint = capfd.readouterr().err
-    assert "MiB" in complaint
-    assert "Traceback" not in complaint
+    shown = capfd.readouterr()
+    assert "MiB" in shown.err
+    assert "Traceback" not in shown.err
+    assert "Writing" not in shown.out
+
+
+def test_a_ceiling_that_is_no_size_is_found_before_any_work(tmp_path: Path) -> None:
+    result = CliRunner().invoke(main, ["demo", str(tmp_path / "demo"), "--memory", "foo"])
+    assert result.exit_code == 2
+    assert "`memory` is not a size" in result.stderr
+    assert not (tmp_path / "demo").exists()

@@ -1,17 +1,19 @@
-"""The memory of a job: what a process holds, what a task adds, and sizes in words."""
+"""The memory of a job: its ceiling, what a process holds, and what a task adds."""
 
 import ctypes
 import os
 import re
 import sys
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 from typing import Any
+
+import dask.utils
 
 __all__ = [
     "MiB",
     "TaskMemory",
-    "format_bytes",
     "parse_bytes",
     "peak_memory",
     "resident_memory",
@@ -19,19 +21,6 @@ __all__ = [
 ]
 
 MiB = 1024**2
-
-_UNITS = {
-    "": 1,
-    "B": 1,
-    "KB": 10**3,
-    "MB": 10**6,
-    "GB": 10**9,
-    "TB": 10**12,
-    "KIB": 2**10,
-    "MIB": 2**20,
-    "GIB": 2**30,
-    "TIB": 2**40,
-}
 
 
 def parse_bytes(size: Any) -> int:
@@ -44,43 +33,21 @@ def parse_bytes(size: Any) -> int:
     >>> parse_bytes("1.5 GB")
     1500000000
     """
-    if isinstance(size, str):
-        found = re.fullmatch(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*([A-Za-z]*)\s*", size)
-        if found is None or found[2].upper() not in _UNITS:
-            msg = (
-                f"`memory` is not a size: found {size!r}; write a number and one of "
-                "B, kB, MB, GB, TB, KiB, MiB, GiB, TiB, as in '512MiB'"
-            )
-            raise ValueError(msg)
-        value = float(found[1]) * _UNITS[found[2].upper()]
-    elif isinstance(size, int | float) and not isinstance(size, bool):
-        value = float(size)
-    else:
+    if isinstance(size, bool) or not isinstance(size, str | Real):
         msg = f"`memory` must be a number of bytes or a text such as '512MiB', found {size!r}"
         raise TypeError(msg)
-    if not 0 < value < float("inf"):
-        msg = f"`memory` must be above zero and finite, found {size!r}"
+    try:
+        if isinstance(size, str) and not re.match(r"\s*\.?\d", size):
+            msg = "no number comes first"
+            raise ValueError(msg)
+        value = dask.utils.parse_bytes(size) if isinstance(size, str) else int(float(size))
+    except (ValueError, OverflowError) as exc:
+        msg = f"`memory` is not a size: found {size!r} ({exc}); write one as in '512MiB' or '2 GB'"
+        raise ValueError(msg) from exc
+    if value <= 0:
+        msg = f"`memory` must be above zero, found {size!r}"
         raise ValueError(msg)
-    return int(value)
-
-
-def format_bytes(size: float) -> str:
-    """Write a size in the binary unit that keeps it readable.
-
-    Examples
-    --------
-    >>> format_bytes(536870912)
-    '512.0 MiB'
-    >>> format_bytes(10)
-    '10 B'
-    """
-    if size < 1024:
-        return f"{int(size)} B"
-    for unit in ("KiB", "MiB", "GiB", "TiB"):
-        size /= 1024
-        if size < 1024:
-            return f"{size:.1f} {unit}"
-    return f"{size / 1024:.1f} PiB"
+    return value
 
 
 def resident_memory() -> int:

@@ -4,10 +4,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 import xarray as xr
+from dask.utils import format_bytes
 from zarr.abc.store import Store
 from zarr.core.buffer import Buffer
 from zarr.storage import MemoryStore
@@ -15,15 +17,13 @@ from zarr.storage import MemoryStore
 from bigrad.errors import CoordinateError, TargetError
 from bigrad.jobs.blocks import BlockGrid
 from bigrad.jobs.memory import (
-    MiB,
     TaskMemory,
-    format_bytes,
     parse_bytes,
     peak_memory,
     resident_memory,
     settle_allocator,
 )
-from bigrad.jobs.planner import Demand, choose, task_memory
+from bigrad.jobs.planner import MARGIN, Demand, choose, task_memory
 from bigrad.jobs.report import Progress, Report
 from bigrad.jobs.run import Work, copies, copy_tasks, execute
 from bigrad.jobs.selection import Field, Selection, select
@@ -47,10 +47,6 @@ from bigrad.numerics.spacing import Spacing, from_coordinate
 from bigrad.numerics.stencils import check_edge_order
 
 __all__ = ["Part", "Plan", "plan"]
-
-# Kept free under the ceiling for what the formula does not count: threads, the event loop's
-# queues, modules that load on first use, and holes between the arrays in the heap.
-_MARGIN = 64 * MiB
 
 # Arrays of float64, as long as a coordinate, that its spacing and weights take.
 _SPACING_ARRAYS = 12
@@ -100,7 +96,7 @@ class Part:
             ],
             dtype=float,
         )
-        return float(self.grid.read_units(self.demand.source.chunk) / chunks)
+        return float(self.grid.read_units(self.demand.source.chunk) / max(chunks, 1.0))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -119,6 +115,8 @@ class Plan:
         The variables to differentiate, with their blocks.
     workers, concurrency : int
         Tasks at the same time, and chunks that each reads or writes at the same time.
+    copied : mapping of str to int
+        Bytes of the largest object of each variable that is copied.
     ceiling, reserved : int
         Bytes that the process may hold at most, and what it is taken to hold without tasks.
     edge_order : {1, 2}
@@ -135,6 +133,7 @@ class Plan:
     parts: tuple[Part, ...]
     workers: int
     concurrency: int
+    copied: Mapping[str, int]
     ceiling: int
     reserved: int
     edge_order: int
@@ -143,8 +142,9 @@ class Plan:
 
     @property
     def projected_memory(self) -> int:
-        """Bytes that the process will hold at most: ``reserved`` and the tasks' own."""
-        return self.reserved + self.workers * max(part.memory.total for part in self.parts)
+        """Bytes that the process will hold at most: ``reserved``, a margin, the tasks' own."""
+        tasks = [*self.copied.values(), *(part.memory.total for part in self.parts)]
+        return self.reserved + MARGIN + self.workers * max(tasks)
 
     @property
     def blocks(self) -> int:
@@ -174,8 +174,7 @@ class Plan:
         CoordinateError
             Where one is not finite or not strictly monotonic.
         """
-        loaded = self.source.coordinates(self.selection.coords)
-        return self._spacings(loaded)
+        return self._coordinates()[1]
 
     def run(self, progress: Callable[[Progress], None] | None = None) -> Report:
         """Do the job.
@@ -202,8 +201,7 @@ class Plan:
             Where the target exists, or cannot be written to.
         """
         began = time.perf_counter()
-        loaded = self.source.coordinates(self.selection.coords)
-        spacings = self._spacings(loaded)
+        loaded, spacings = self._coordinates()
         check_target(self.source.store, self.target, overwrite=self.overwrite)
         staged = self._staged(loaded)
         begin(self.target, staged, self.source.name)
@@ -216,7 +214,7 @@ class Plan:
             concurrency=self.concurrency,
             progress=progress,
         )
-        attributes = with_history(dict(self.source.group.attrs), self._what())
+        attributes = with_history(self._group_attributes(), self._what())
         finish(self.target, staged, attributes, self.source.zarr_format)
         return Report(
             seconds=time.perf_counter() - began,
@@ -227,7 +225,8 @@ class Plan:
             peak_memory=peak_memory(),
         )
 
-    def _spacings(self, loaded: Mapping[str, xr.Variable]) -> dict[str, Spacing]:
+    def _coordinates(self) -> tuple[dict[str, xr.Variable], dict[str, Spacing]]:
+        loaded = self.source.coordinates(self.selection.coords)
         if self.datetime_unit is not None and not any(map(is_time, loaded.values())):
             found = ", ".join(f"`{name}` of {c.dtype}" for name, c in loaded.items())
             msg = (
@@ -235,10 +234,27 @@ class Plan:
                 f"{found}; leave it out"
             )
             raise CoordinateError(msg)
-        return {
+        return loaded, {
             name: from_coordinate(coordinate_values(name, variable, self.datetime_unit))
             for name, variable in loaded.items()
         }
+
+    def _group_attributes(self) -> dict[str, Any]:
+        """Attributes of the root; they name coordinates that no variable taken along names."""
+        dataset = self.source.dataset
+        taken = [*(field.variable for field in self.selection.fields), *self.selection.companions]
+        named = {
+            word
+            for name in taken
+            for word in dataset[name].encoding.get("coordinates", "").split()
+        }
+        unnamed = [
+            name
+            for name in self.selection.companions
+            if name in dataset.coords and dataset[name].dims != (name,) and name not in named
+        ]
+        attributes = {k: v for k, v in self.source.group.attrs.items() if k != "coordinates"}
+        return attributes | ({"coordinates": " ".join(unnamed)} if unnamed else {})
 
     def _staged(self, loaded: Mapping[str, xr.Variable]) -> dict[str, Buffer]:
         """Make the metadata documents of all arrays of the target."""
@@ -293,8 +309,9 @@ class Plan:
             ("along", ", ".join(self.selection.coords)),
             *(row for part in self.parts for row in _part_rows(part)),
         ]
-        if self.selection.companions:
-            rows.append(("copied", ", ".join(self.selection.companions)))
+        if self.copied:
+            largest = format_bytes(max(self.copied.values()))
+            rows.append(("copied", f"{', '.join(self.copied)}; objects of {largest} at most"))
         rows += [
             (
                 "tasks",
@@ -310,11 +327,13 @@ class Plan:
             ),
             (
                 "",
-                f"{format_bytes(self.reserved)} process + "
-                f"{_of(self.workers, 'worker')} x the larger of",
+                f"{format_bytes(self.reserved)} process + {format_bytes(MARGIN)} margin + "
+                f"{_of(self.workers, 'worker')} x the largest of",
             ),
             *_memory_rows(max((part.memory for part in self.parts), key=lambda m: m.total)),
         ]
+        if self.copied:
+            rows.append(("", f"  copying: {largest}"))
         width = max(len(name) for name, _ in rows)
         lines = (f"  {name:<{width}}  {text}" for name, text in rows)
         return "\n".join(["<bigrad.Plan>", *lines])
@@ -333,7 +352,12 @@ def _part_rows(part: Part) -> list[tuple[str, str]]:
             f"{_of(len(part.grid), 'block')} of {_size(part.grid.block)} "
             f"in {'shards' if layout.shard else 'chunks'} of {_size(layout.unit)}",
         ),
-        ("", f"each source chunk is decoded {part.amplification:.2f} times"),
+        (
+            "",
+            f"each source chunk is decoded {part.amplification:.2f} times"
+            if len(part.grid)
+            else "nothing to read",
+        ),
     ]
 
 
@@ -435,8 +459,8 @@ def plan(
     place = open_target(target)
     check_target(opened.store, place, overwrite=overwrite)
     selection = select(opened, coord, variables, edge_order)
-    chunks, shards = dict(chunks or {}), dict(shards or {})
-    _check_sizes(opened, selection, chunks=chunks, shards=shards)
+    chunks = _sizes(opened, selection, "chunks", chunks or {})
+    shards = _sizes(opened, selection, "shards", shards or {})
     fields = selection.fields
     results = [_result(opened, field, chunks, shards) for field in fields]
     demands = [
@@ -444,7 +468,7 @@ def plan(
         for field, result in zip(fields, results, strict=True)
     ]
     reserved = _reserved(opened, selection, demands)
-    copied = max((_object_bytes(opened, name) for name in selection.companions), default=0)
+    copied = {name: _object_bytes(opened, name) for name in selection.companions}
     choice = choose(demands, ceiling=ceiling, reserved=reserved, workers=workers, copied=copied)
     parts = tuple(
         Part(field, demand, grid, result, task_memory(demand, grid, choice.concurrency))
@@ -457,6 +481,7 @@ def plan(
         parts=parts,
         workers=choice.workers,
         concurrency=choice.concurrency,
+        copied=copied,
         ceiling=ceiling,
         reserved=reserved,
         edge_order=edge_order,
@@ -466,30 +491,36 @@ def plan(
 
 
 def _checked_workers(workers: Any) -> int | None:
-    if workers is None or (isinstance(workers, int) and workers >= 1):
-        return workers
+    if workers is None:
+        return None
+    if _is_size(workers):
+        return int(workers)
     msg = f"`workers` must be a whole number above zero, found {workers!r}"
     raise ValueError(msg)
 
 
-def _check_sizes(source: Source, selection: Selection, **sizes: Mapping[str, Any]) -> None:
+def _is_size(number: Any) -> bool:
+    return not isinstance(number, bool) and isinstance(number, Integral) and int(number) >= 1
+
+
+def _sizes(
+    source: Source, selection: Selection, argument: str, sizes: Mapping[str, Any]
+) -> dict[str, int]:
     dims = {dim for field in selection.fields for dim in source.dataset[field.variable].dims}
-    for argument, by_dim in sizes.items():
-        for dim, size in by_dim.items():
-            if dim not in dims:
-                msg = (
-                    f"`{argument}` names {dim!r}, which is no dimension of the results; "
-                    f"these have {', '.join(sorted(map(repr, dims)))}"
-                )
-                raise TargetError(msg)
-            if not isinstance(size, int) or size < 1:
-                msg = (
-                    f"`{argument}` along {dim!r} must be a whole number above zero, found {size!r}"
-                )
-                raise TargetError(msg)
-    if sizes.get("shards") and source.zarr_format == 2:
+    for dim, size in sizes.items():
+        if dim not in dims:
+            msg = (
+                f"`{argument}` names {dim!r}, which is no dimension of the results; "
+                f"these have {', '.join(sorted(map(repr, dims)))}"
+            )
+            raise TargetError(msg)
+        if not _is_size(size):
+            msg = f"`{argument}` along {dim!r} must be a whole number above zero, found {size!r}"
+            raise TargetError(msg)
+    if sizes and argument == "shards" and source.zarr_format == 2:
         msg = "`shards` need zarr version 3, and the target has the source's version, 2"
         raise TargetError(msg)
+    return {dim: int(size) for dim, size in sizes.items()}
 
 
 def _result(
@@ -520,7 +551,7 @@ def _reserved(source: Source, selection: Selection, demands: Sequence[Demand]) -
         # Loads the parser of units, where there are any.
         derivative_attributes(None, source.dataset[field.variable].attrs, "", "s")
     points = sum(source.dataset[name].size for name in selection.coords)
-    return resident_memory() + points * 8 * _SPACING_ARRAYS + _MARGIN
+    return resident_memory() + points * 8 * _SPACING_ARRAYS
 
 
 def _warm(demand: Demand) -> None:

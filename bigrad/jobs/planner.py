@@ -6,19 +6,24 @@ decoded, bytes encoded, tasks. All is arithmetic on metadata.
 
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
 import numpy as np
+from dask.utils import format_bytes
 
 from bigrad.errors import MemoryCeilingError
 from bigrad.jobs.blocks import BlockGrid
-from bigrad.jobs.memory import MiB, TaskMemory, format_bytes
+from bigrad.jobs.memory import MiB, TaskMemory
 from bigrad.jobs.source import Layout
 
-__all__ = ["Choice", "Demand", "choose", "cores", "task_memory"]
+__all__ = ["MARGIN", "Choice", "Demand", "choose", "cores", "task_memory"]
+
+# Kept free under the ceiling for what the formula does not count: threads, the event loop's
+# queues, modules that load on first use, and holes between the arrays in the heap.
+MARGIN = 64 * MiB
 
 # Rates of one core, in bytes of uncompressed data per second, and times, in seconds. They
 # weigh reading twice against waiting and against tasks; nothing else depends on them.
@@ -30,12 +35,6 @@ _TASK_SECONDS = 4e-3
 
 _CONCURRENCIES = (1, 2, 4, 8)
 _MOST_CANDIDATES = 20_000
-
-# Copies of a chunk alive while it is read (compressed, decoded) and of a chunk or shard
-# while it is written (contiguous, its chunks compressed, joined).
-_READ_COPIES = 2
-_WRITE_COPIES = 2
-_WRITE_SHARD_COPIES = 2
 
 
 @dataclass(frozen=True)
@@ -125,15 +124,22 @@ def task_memory(demand: Demand, grid: BlockGrid, concurrency: int) -> TaskMemory
         -(-length // unit) for length, unit in zip(grid.block, demand.target.unit, strict=True)
     )
     unit_bytes = math.prod(demand.target.unit) * demand.target.dtype.itemsize
-    copies = _WRITE_COPIES if demand.target.shard is None else _WRITE_SHARD_COPIES
     return TaskMemory(
         stored=stored,
         decoded=decoded,
-        reading=_READ_COPIES * min(concurrency, touched) * object_bytes,
+        reading=_copies(demand.source) * min(concurrency, touched) * object_bytes,
         data=extended * demand.decoded.itemsize,
         result=core * demand.target.dtype.itemsize * (1 + demand.temporaries),
-        writing=copies * min(concurrency, written) * unit_bytes,
+        writing=_copies(demand.target) * min(concurrency, written) * unit_bytes,
     )
+
+
+def _copies(layout: Layout) -> int:
+    """Count the copies of a chunk or shard on its way: its values, and what each codec makes.
+
+    Incompressible data stay as large as they were, and none is freed before the last is made.
+    """
+    return 1 + max(1, layout.codecs)
 
 
 def choose(
@@ -142,7 +148,7 @@ def choose(
     ceiling: int,
     reserved: int,
     workers: int | None,
-    copied: int = 0,
+    copied: Mapping[str, int],
 ) -> Choice:
     """Choose the fastest grids, workers and concurrency under the ceiling.
 
@@ -151,11 +157,12 @@ def choose(
     demands : sequence of Demand
         The variables, which are worked on one after the other.
     ceiling, reserved : int
-        Bytes that the process may hold, and that it holds without any task.
+        Bytes that the process may hold, and that it holds without any task; `MARGIN` is left
+        free besides.
     workers : int or None
         Tasks at the same time; None chooses, up to the number of cores.
-    copied : int
-        Bytes of the largest object that a task copies.
+    copied : mapping of str to int
+        Bytes of the largest object of each variable that is copied.
 
     Returns
     -------
@@ -166,12 +173,14 @@ def choose(
     MemoryCeilingError
         Where no choice keeps the ceiling; the message names the least that could be kept.
     """
-    tables = [_Table.of(demand, copied) for demand in demands]
+    tables = [_Table.of(demand) for demand in demands]
     processors = cores()
     best: tuple[float, Choice] | None = None
     for count in range(1, processors + 1) if workers is None else (workers,):
         for concurrency in _CONCURRENCIES:
-            share = (ceiling - reserved) // count
+            share = (ceiling - reserved - MARGIN) // count
+            if share < max(copied.values(), default=0):
+                break
             picks = [table.fastest(share, count, concurrency, processors) for table in tables]
             found = [pick for pick in picks if pick is not None]
             if len(found) < len(tables):
@@ -183,30 +192,36 @@ def choose(
                 )
                 best = seconds, Choice(grids, count, concurrency)
     if best is None:
-        raise MemoryCeilingError(_refusal(demands, tables, ceiling, reserved, workers))
+        raise MemoryCeilingError(_refusal(tables, ceiling, reserved, workers or 1, copied))
     return best[1]
 
 
 def _refusal(
-    demands: Sequence[Demand],
     tables: Sequence["_Table"],
     ceiling: int,
     reserved: int,
-    workers: int | None,
+    count: int,
+    copied: Mapping[str, int],
 ) -> str:
-    count = workers or 1
-    largest = max(int(table.bytes_at(1).min()) for table in tables)
+    widest = max(tables, key=lambda table: float(table.bytes_at(1).min()))
+    largest = int(widest.bytes_at(1).min())
+    target = widest.demand.target
+    unit = " x ".join(map(str, target.unit))
+    adds = f"a task on the smallest block of whole chunks ({unit} cells)"
+    remedy = "" if target.shard is None else ", or give smaller `shards`"
+    companion = max(copied, key=lambda name: copied[name], default=None)
+    if companion is not None and copied[companion] > largest:
+        largest = copied[companion]
+        adds = f"copying {companion!r}, an object of it at a time,"
+        remedy = ", or name the `variables` that are needed, without it"
     # Rounded up with room for what the process itself may still grow by.
-    least = -(-(reserved + count * largest + 8 * MiB) // (8 * MiB)) * 8
-    i = max(range(len(tables)), key=lambda i: int(tables[i].bytes_at(1).min()))
-    unit = " x ".join(map(str, demands[i].target.unit))
+    least = -(-(reserved + MARGIN + count * largest + 8 * MiB) // (8 * MiB)) * 8
     return (
         f"`memory` of {format_bytes(ceiling)} cannot be kept: the process holds "
-        f"{format_bytes(reserved)} without any task, and a task on the smallest block of whole "
-        f"chunks ({unit} cells) adds {format_bytes(largest)}"
+        f"{format_bytes(reserved)} without any task, {format_bytes(MARGIN)} are kept free, and "
+        f"{adds} adds {format_bytes(largest)}"
         + (f", times {count} workers" if count > 1 else "")
-        + f"; the least that would do is memory='{least}MiB'"
-        + ("" if demands[i].target.shard is None else ", or give smaller `shards`")
+        + f"; the least that would do is {least}MiB{remedy}"
     )
 
 
@@ -222,7 +237,7 @@ class _Table:
     memory: dict[int, np.ndarray]
 
     @classmethod
-    def of(cls, demand: Demand, copied: int) -> "_Table":
+    def of(cls, demand: Demand) -> "_Table":
         blocks = tuple(_candidates(demand))
         grids = [demand.grid(block) for block in blocks]
         return cls(
@@ -238,9 +253,7 @@ class _Table:
                 float,
             ),
             {
-                c: np.array(
-                    [max(copied, task_memory(demand, grid, c).total) for grid in grids], float
-                )
+                c: np.array([task_memory(demand, grid, c).total for grid in grids], float)
                 for c in _CONCURRENCIES
             },
         )
@@ -268,8 +281,8 @@ class _Table:
         work = codecs + moving + tasks
         # The last round may leave workers idle, and nothing overlaps with the first read.
         rounds = np.ceil(self.count / workers)
-        idle = rounds * workers / self.count
-        seconds: np.ndarray = work * idle * (1 + 0.5 / rounds)
+        idle = rounds * workers / np.maximum(self.count, 1)
+        seconds: np.ndarray = work * idle * (1 + 0.5 / np.maximum(rounds, 1))
         return seconds + self.decoded_units * _CHUNK_SECONDS
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from bigrad.jobs.memory import format_bytes
+from dask.utils import format_bytes
 
 __all__ = ["Progress", "Report"]
 
@@ -60,7 +60,7 @@ class Report:
         peak = self.peak_memory
         held = "" if peak is None else f", peak memory {format_bytes(peak)}"
         return (
-            f"{self.blocks} blocks in {self.seconds:.1f} s: "
+            f"{self.blocks} block{'' if self.blocks == 1 else 's'} in {self.seconds:.1f} s: "
             f"{format_bytes(self.bytes_written)} written, "
             f"{format_bytes(self.bytes_read)} read{held}"
         )

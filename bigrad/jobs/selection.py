@@ -151,7 +151,14 @@ def _wanted(source: Source, variables: Sequence[str] | None) -> tuple[str, ...]:
     if isinstance(variables, str):
         msg = f"`variables` must be a sequence of names, found the text {variables!r}"
         raise TypeError(msg)
-    unknown = [name for name in variables if name not in source.dataset.variables]
+    coords = [name for name in variables if name in source.dataset.coords]
+    if coords:
+        msg = (
+            f"`variables` names {_quoted(coords)}, a coordinate: coordinates go along as they "
+            f"are; the data variables of {source.name} are {_quoted(present)}"
+        )
+        raise SourceError(msg)
+    unknown = [name for name in variables if name not in present]
     if unknown or not variables:
         msg = (
             f"`variables` names {_quoted(unknown) or 'nothing'}: "

@@ -12,7 +12,7 @@ import zarr
 from zarr.abc.store import Store
 from zarr.core.buffer import default_buffer_prototype
 
-from bigrad.errors import BigradError, SourceError
+from bigrad.errors import BigradError, CoordinateError, SourceError
 from bigrad.jobs.storage import Place, describe, open_store
 
 __all__ = [
@@ -43,12 +43,15 @@ class Layout:
         The unit of reading: the chunk, inside its shard where there are shards.
     shard : tuple of int or None
         The shard.
+    codecs : int
+        Codecs that a chunk goes through, one after the other: filters and compressors.
     """
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     chunk: tuple[int, ...]
     shard: tuple[int, ...] | None
+    codecs: int
 
     @property
     def unit(self) -> tuple[int, ...]:
@@ -63,6 +66,7 @@ def layout_of(array: "zarr.Array[Any]") -> Layout:
         dtype=np.dtype(cast("Any", array.dtype)),
         chunk=tuple(max(1, size) for size in array.chunks),
         shard=None if array.shards is None else tuple(array.shards),
+        codecs=len(array.filters or ()) + len(array.compressors or ()),
     )
 
 
@@ -121,10 +125,30 @@ class Source:
         return variable.dtype.kind in "iufc" and not timelike
 
     def coordinates(self, names: tuple[str, ...]) -> dict[str, xr.Variable]:
-        """Load coordinates, times decoded: the only values read before a job begins."""
-        others = [name for name in self.dataset.variables if name not in names]
-        loaded = _open_dataset(self.store, consolidated=self.consolidated, drop_variables=others)
-        return {name: loaded[name].variable.load() for name in names}
+        """Load coordinates, times decoded: the only values read before a job begins.
+
+        Raises
+        ------
+        CoordinateError
+            Where the times of one cannot be decoded.
+        """
+        return {name: self._coordinate(name) for name in names}
+
+    def _coordinate(self, name: str) -> xr.Variable:
+        others = [other for other in self.dataset.variables if other != name]
+        try:
+            loaded = _open_dataset(
+                self.store, consolidated=self.consolidated, drop_variables=others
+            )
+            return loaded[name].variable.load()
+        except (ValueError, OverflowError) as exc:
+            units = self.dataset[name].attrs.get("units")
+            msg = (
+                f"`{name}` in {self.name} cannot be decoded by xarray: its `units` are "
+                f"{units!r} and its `calendar` {self.dataset[name].attrs.get('calendar')!r}; "
+                f"correct these, or the values ({exc})"
+            )
+            raise CoordinateError(msg) from exc
 
 
 def open_source(place: Place, *, error: type[BigradError] = SourceError) -> Source:

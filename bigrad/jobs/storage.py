@@ -5,12 +5,12 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from zarr.abc.store import Store
 from zarr.core.buffer import Buffer, default_buffer_prototype
 from zarr.core.sync import sync
-from zarr.storage import FsspecStore, LocalStore, MemoryStore
+from zarr.storage import FsspecStore, LocalStore, MemoryStore, WrapperStore, ZipStore
 
 from bigrad.errors import BigradError
 
@@ -20,10 +20,12 @@ if TYPE_CHECKING:
 __all__ = [
     "MARKER",
     "Place",
+    "blocked_by",
     "copy_objects",
     "describe",
     "documents",
     "is_hierarchy",
+    "is_located",
     "is_occupied",
     "is_unfinished",
     "open_store",
@@ -58,7 +60,7 @@ def open_store(place: Place, *, read_only: bool, error: type[BigradError]) -> St
     zarr.abc.store.Store
     """
     if isinstance(place, Store):
-        return place.with_read_only() if read_only and not place.read_only else place
+        return _read_only(place, error) if read_only and not place.read_only else place
     if not isinstance(place, str | os.PathLike):
         msg = (
             f"a path, a URL or a zarr store is needed, found {place!r} "
@@ -66,8 +68,8 @@ def open_store(place: Place, *, read_only: bool, error: type[BigradError]) -> St
         )
         raise error(msg)
     text = os.fspath(place)
-    if text.startswith("file://"):
-        text = unquote(urlsplit(text).path)
+    if text.startswith("file:") and "::" not in text:
+        text = _local_path(text, error)
     if "://" not in text and "::" not in text:
         return LocalStore(Path(text).expanduser(), read_only=read_only)
     try:
@@ -75,6 +77,26 @@ def open_store(place: Place, *, read_only: bool, error: type[BigradError]) -> St
     except (ValueError, ImportError, OSError) as exc:
         msg = f"`{text}` cannot be opened: {exc}"
         raise error(msg) from exc
+
+
+def _read_only(store: Store, error: type[BigradError]) -> Store:
+    try:
+        return store.with_read_only()
+    except NotImplementedError as exc:
+        msg = f"{store} is open for writing, and cannot be made read-only; open it for reading"
+        raise error(msg) from exc
+
+
+def _local_path(url: str, error: type[BigradError]) -> str:
+    """Return the path that a ``file:`` URL names; ``?`` and ``#`` are letters of it."""
+    rest = url.removeprefix("file:")
+    if rest.startswith("//"):
+        host, slash, rest = rest.removeprefix("//").partition("/")
+        rest = slash + rest if host in ("", "localhost") else ""
+    if not rest.startswith("/"):
+        msg = f"`{url}` names no absolute path of this machine; write file:///directory/name.zarr"
+        raise error(msg)
+    return unquote(rest)
 
 
 def describe(store: Store) -> str:
@@ -85,17 +107,24 @@ def describe(store: Store) -> str:
     >>> describe(LocalStore("data/in.zarr"))
     'data/in.zarr'
     """
+    store = _unwrapped(store)
     if isinstance(store, LocalStore):
         return os.fspath(store.root)
     if isinstance(store, FsspecStore):
-        return _protocol(store) + "://" + store.path.lstrip("/")
+        fs = store.fs
+        while hasattr(fs, "sync_fs"):
+            fs = fs.sync_fs
+        path = store.path if _protocol(fs) == "file" else store.path.lstrip("/")
+        return f"{_protocol(fs)}://{path}"
     return str(store)
 
 
 def relation(one: Store, other: Store) -> str | None:
     """How `one` lies to `other`: ``"is"``, ``"lies inside"``, ``"contains"`` or None.
 
-    Local paths are compared after symbolic links and ``..`` are resolved.
+    Wrappers are looked through: stores around stores, and file systems that cache others. Local
+    paths are compared after symbolic links and ``..`` are resolved. None says that there is no
+    relation only where both stores are located, as `is_located` tells.
 
     Examples
     --------
@@ -104,8 +133,7 @@ def relation(one: Store, other: Store) -> str | None:
     >>> relation(LocalStore("in.zarr/u"), LocalStore("in.zarr"))
     'lies inside'
     """
-    if isinstance(one, MemoryStore) and isinstance(other, MemoryStore):
-        return "is" if one._store_dict is other._store_dict else None
+    one, other = _unwrapped(one), _unwrapped(other)
     root, parts = _location(one)
     other_root, other_parts = _location(other)
     if root is None or root != other_root:
@@ -119,23 +147,76 @@ def relation(one: Store, other: Store) -> str | None:
     return None
 
 
+def is_located(store: Store) -> bool:
+    """Whether it is known where the objects of a store lie, so that `relation` can tell.
+
+    Examples
+    --------
+    >>> is_located(LocalStore("in.zarr"))
+    True
+    """
+    return _location(_unwrapped(store))[0] is not None
+
+
+def _unwrapped(store: Store) -> Store:
+    while isinstance(store, WrapperStore):
+        store = store._store
+    return store
+
+
 def _location(store: Store) -> tuple[str | None, tuple[str, ...]]:
+    if isinstance(store, MemoryStore):
+        return f"memory of {id(store._store_dict)}", ()
     if isinstance(store, LocalStore):
         return "file", Path(os.path.realpath(store.root)).parts
+    if isinstance(store, ZipStore):
+        return "file", Path(os.path.realpath(store.path)).parts
     if isinstance(store, FsspecStore):
-        protocol = _protocol(store)
-        if protocol == "file":
-            return "file", Path(os.path.realpath(store.path)).parts
-        return protocol, tuple(part for part in store.path.split("/") if part)
+        return _location_within(store.fs, store.path)
     return None, ()
 
 
-def _protocol(store: FsspecStore) -> str:
-    fs: Any = store.fs
-    while hasattr(fs, "sync_fs"):  # an asynchronous wrapper around a plain file system
-        fs = fs.sync_fs
+def _location_within(fs: Any, path: str) -> tuple[str | None, tuple[str, ...]]:
+    from fsspec import AbstractFileSystem  # type: ignore[import-untyped]
+    from fsspec.archive import AbstractArchiveFileSystem  # type: ignore[import-untyped]
+    from fsspec.implementations.cached import CachingFileSystem  # type: ignore[import-untyped]
+    from fsspec.implementations.dirfs import DirFileSystem  # type: ignore[import-untyped]
+    from fsspec.implementations.reference import ReferenceFileSystem  # type: ignore[import-untyped]
+
+    if hasattr(fs, "sync_fs"):  # an asynchronous wrapper around a plain file system
+        return _location_within(fs.sync_fs, path)
+    if isinstance(fs, CachingFileSystem):
+        return _location_within(fs.fs, path)
+    if isinstance(fs, DirFileSystem):
+        return _location_within(fs.fs, fs._join(path))
+    if isinstance(fs, AbstractArchiveFileSystem | ReferenceFileSystem) or isinstance(
+        getattr(fs, "fs", None), AbstractFileSystem
+    ):
+        return None, ()
+    protocol = _protocol(fs)
+    if protocol == "file":
+        return protocol, Path(os.path.realpath(path)).parts
+    return protocol, tuple(part for part in path.split("/") if part)
+
+
+def _protocol(fs: Any) -> str:
     names = (fs.protocol,) if isinstance(fs.protocol, str) else tuple(fs.protocol)
     return "file" if "file" in names else str(names[0])
+
+
+def blocked_by(store: Store) -> Path | None:
+    """Return what keeps a local store from being made: a file, or a directory that is locked.
+
+    Nothing is written to find out. None is no promise: a disk may be full.
+    """
+    store = _unwrapped(store)
+    if not isinstance(store, LocalStore):
+        return None
+    root = Path(os.path.realpath(store.root))
+    nearest = next(path for path in (root, *root.parents) if os.path.lexists(path))
+    # Root may write anywhere, the system says, even where it can make nothing: in /proc.
+    locked = not nearest.stat().st_mode & 0o222 or not os.access(nearest, os.W_OK | os.X_OK)
+    return nearest if locked or not nearest.is_dir() else None
 
 
 def is_hierarchy(store: Store) -> bool:
@@ -150,6 +231,7 @@ def is_unfinished(store: Store) -> bool:
 
 def is_occupied(store: Store) -> bool:
     """Whether anything at all lies in `store`."""
+    store = _unwrapped(store)
     if isinstance(store, LocalStore):
         root = Path(store.root)
         return root.exists() and (not root.is_dir() or any(root.iterdir()))
@@ -198,11 +280,18 @@ def replace_contents(store: Store, marker: Buffer) -> None:
 async def _delete_all_but(store: Store, kept: str) -> None:
     for key in _ROOT_DOCUMENTS:
         await store.delete(key)
+    local = _unwrapped(store)
     names = [name async for name in store.list_dir("")]
     for name in names:
         if name == kept:
             continue
-        await store.delete(name) if await store.exists(name) else await store.delete_dir(name)
+        if isinstance(local, LocalStore) and (local.root / name).is_symlink():
+            # What it leads to is not the target's.
+            (local.root / name).unlink()
+        elif await store.exists(name):
+            await store.delete(name)
+        else:
+            await store.delete_dir(name)
 
 
 def copy_objects(source: Store, target: Store, keys: Iterable[str]) -> int:

@@ -16,13 +16,15 @@ from zarr.core.buffer import Buffer, default_buffer_prototype
 from zarr.storage import MemoryStore
 
 from bigrad.errors import TargetError
-from bigrad.jobs.source import Layout, Source, quiet_zarr
+from bigrad.jobs.source import Layout, Source, layout_of, quiet_zarr
 from bigrad.jobs.storage import (
     MARKER,
     Place,
+    blocked_by,
     describe,
     documents,
     is_hierarchy,
+    is_located,
     is_occupied,
     is_unfinished,
     open_store,
@@ -44,11 +46,36 @@ __all__ = [
 ]
 
 
+# Filters of zarr version 2 that return every byte, whatever it is part of.
+_LOSSLESS = frozenset(
+    {
+        "adler32",
+        "blosc",
+        "bz2",
+        "crc32",
+        "crc32c",
+        "fletcher32",
+        "gzip",
+        "lz4",
+        "lzma",
+        "shuffle",
+        "zlib",
+        "zstd",
+    }
+)
+
+
 def open_target(place: Place) -> Store:
     """Open the place to write to; nothing is created yet."""
     store = open_store(place, read_only=False, error=TargetError)
     if store.read_only:
         msg = f"`target` {describe(store)!r} is read-only; open it for writing"
+        raise TargetError(msg)
+    if not store.supports_deletes:
+        msg = (
+            f"`target` {describe(store)!r} is of a kind that deletes nothing, and a job must take "
+            "away its mark when it is done; write to a directory and pack that"
+        )
         raise TargetError(msg)
     return store
 
@@ -60,7 +87,8 @@ def check_target(source: Store, target: Store, *, overwrite: bool) -> None:
     ------
     TargetError
         Where the target is the source, lies inside it or contains it; where it exists and
-        `overwrite` is False; where it exists and is not a zarr hierarchy.
+        `overwrite` is False; where it exists and is not a zarr hierarchy, or may be the source
+        for all that can be known; where it is seen that it cannot be made.
     """
     name = describe(target)
     how = relation(target, source)
@@ -70,17 +98,32 @@ def check_target(source: Store, target: Store, *, overwrite: bool) -> None:
             f"`target` {name!r} {what}: the job would destroy what it reads; choose another place"
         )
         raise TargetError(msg)
-    if not is_occupied(target):
-        return
-    if not is_hierarchy(target):
+    occupied = is_occupied(target)
+    if occupied and not is_hierarchy(target):
         msg = (
             f"`target` {name!r} exists and is not a zarr hierarchy: bigrad does not replace it, "
             "not with `overwrite` either; choose another place"
         )
         raise TargetError(msg)
+    blocked = blocked_by(target)
+    if blocked is not None:
+        msg = (
+            f"`target` {name!r} cannot be written to: {str(blocked)!r} is not a directory that "
+            "may be written to; choose another place"
+        )
+        raise TargetError(msg)
+    if not occupied:
+        return
     if not overwrite:
         what = "holds an unfinished job" if is_unfinished(target) else "exists already"
-        msg = f"`target` {name!r} {what}; pass `overwrite=True` to replace it"
+        msg = f"`target` {name!r} {what}; to replace it, ask for `overwrite` (`--overwrite`)"
+        raise TargetError(msg)
+    if not (is_located(source) and is_located(target)):
+        msg = (
+            f"`target` {name!r} exists, and it cannot be told from the source "
+            f"{describe(source)!r}, which overwriting it might destroy; remove it yourself, or "
+            "choose another place"
+        )
         raise TargetError(msg)
 
 
@@ -91,7 +134,7 @@ class ResultArray:
     Attributes
     ----------
     layout : Layout
-        Shape, dtype and chunks.
+        Shape, dtype, chunks and number of codecs.
     options : mapping
         The remaining arguments of `zarr.create_array`.
     """
@@ -124,7 +167,7 @@ def result_array(
     """Decide an array of the target after the variable that it is the derivative of.
 
     Chunks, shards and codecs are the source's where nothing else is asked for. Filters are
-    kept only where they return every bit: those that round (`BitRound`, `Quantize`,
+    kept only where they return every bit of a float: those that round (`BitRound`, `Quantize`,
     `FixedScaleOffset`, ...) and those made for integers (`Delta`, ...) are left out.
 
     Raises
@@ -140,17 +183,18 @@ def result_array(
         dtype=dtype,
         chunk=_resized(array.chunks, dims, chunks, array.shape),
         shard=None,
+        codecs=0,
     )
     if array.shards is not None or any(dim in shards for dim in dims):
         shard = _shard(layout.chunk, array.shards, dims, shards, variable)
         layout = replace(layout, shard=shard)
     result = ResultArray(layout, _options(source, array, dims, dtype))
     try:
-        result.stage(MemoryStore(), variable, {})
+        staged = result.stage(MemoryStore(), variable, {})
     except (ValueError, TypeError) as exc:
         msg = f"zarr refuses an array for the derivative of {variable!r}: {exc}"
         raise TargetError(msg) from exc
-    return result
+    return replace(result, layout=replace(layout, codecs=layout_of(staged).codecs))
 
 
 def _resized(
@@ -192,9 +236,9 @@ def _options(
             "zarr_format": 2,
             "attributes": {"_ARRAY_DIMENSIONS": list(dims)},
             "filters": [
-                _shuffle(codec, dtype.itemsize)
+                _shuffle(codec, dtype.itemsize) if codec.codec_id == "shuffle" else codec
                 for codec in _all(array.filters)
-                if codec.codec_id == "shuffle"
+                if codec.codec_id in _LOSSLESS
             ]
             or None,
             "compressors": array.compressors or None,

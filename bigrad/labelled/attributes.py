@@ -135,4 +135,8 @@ def describing(variables: Mapping[Any, xr.Variable]) -> frozenset[Hashable]:
 def _referred(variables: Iterable[xr.Variable]) -> Iterable[str]:
     for variable in variables:
         for key in _REFERENCES:
-            yield from str(variable.attrs.get(key, variable.encoding.get(key, ""))).split()
+            words = str(variable.attrs.get(key, variable.encoding.get(key, ""))).split()
+            # "crs: x y" names a grid mapping, then coordinates; "area: a" a role, then a variable.
+            yield from (
+                word.removesuffix(":") if key == "grid_mapping" else word for word in words
+            )

@@ -4,11 +4,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import numpy as np
 import pytest
 import xarray as xr
 import zarr
-from zarr.storage import LocalStore, MemoryStore
+from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
+from fsspec.implementations.dirfs import DirFileSystem
+from zarr.storage import (
+    FsspecStore,
+    LocalStore,
+    LoggingStore,
+    MemoryStore,
+    WrapperStore,
+    ZipStore,
+)
 
 import bigrad
 from bigrad.errors import (
@@ -85,7 +95,7 @@ def test_the_least_memory_named_is_enough(
 ) -> None:
     with pytest.raises(MemoryCeilingError, match="cannot be kept") as caught:
         bigrad.plan(source, tmp_path / "out.zarr", "time", memory="1MiB", workers=workers)
-    least = str(caught.value).split("memory='")[1].split("'")[0]
+    least = str(caught.value).split("would do is ")[1].split()[0]
     job = bigrad.plan(source, tmp_path / "out.zarr", "time", memory=least, workers=workers)
     assert job.projected_memory <= job.ceiling
     assert job.run().blocks
@@ -93,7 +103,15 @@ def test_the_least_memory_named_is_enough(
 
 def test_the_plan_tells_what_it_will_do(source: Path, tmp_path: Path) -> None:
     text = repr(bigrad.plan(source, tmp_path / "out.zarr", ["time"], memory=MEMORY))
-    for part in ("in.zarr", "out.zarr", "dt_dtime", "5 x 7 x 9", "worker", "4.0 GiB", "decoded"):
+    for part in (
+        "in.zarr",
+        "out.zarr",
+        "dt_dtime",
+        "5 x 7 x 9",
+        "block",
+        "4.00 GiB",
+        "64.00 MiB margin",
+    ):
         assert part in text
 
 
@@ -108,7 +126,12 @@ Arguments = dict[str, Any]
         ({"coord": ["time", "time"]}, CoordinateError, "each once"),
         ({"variables": ["q"]}, SourceError, "'q'.*'t'"),
         ({"variables": []}, SourceError, "nothing"),
-        ({"variables": ["longitude"]}, SourceError, "nothing to differentiate"),
+        ({"variables": ["t", "longitude"]}, SourceError, "'longitude', a coordinate"),
+        ({"chunks": {"time": True}}, TargetError, "above zero, found True"),
+        ({"workers": True}, ValueError, "`workers`"),
+        ({"target": "file://somewhere/out.zarr"}, TargetError, "no absolute path"),
+        ({"target": "file:out.zarr"}, TargetError, "no absolute path"),
+        ({"target": "/proc/nope/out.zarr"}, TargetError, "cannot be written to: '/proc'"),
         ({"chunks": {"x": 2}}, TargetError, "`chunks` names 'x'"),
         ({"chunks": {"time": 0}}, TargetError, "above zero"),
         ({"chunks": {"time": 2}, "shards": {"time": 3}}, TargetError, "no multiple"),
@@ -148,6 +171,51 @@ def test_names_that_clash_are_refused(tmp_path: Path) -> None:
         bigrad.plan(path, tmp_path / "out.zarr", ["time"], memory=MEMORY)
 
 
+def test_numpys_integers_are_numbers_too(source: Path, tmp_path: Path) -> None:
+    two: Any = np.int64(2)
+    job = bigrad.plan(
+        source, tmp_path / "out.zarr", "time", workers=two, chunks={"time": two}, memory=MEMORY
+    )
+    assert job.workers == job.parts[0].demand.target.chunk[0] == 2
+
+
+def test_what_is_copied_counts(tmp_path: Path) -> None:
+    dataset = grid().assign(table=("entry", np.zeros(2**25)))
+    path = write(dataset, tmp_path / "in.zarr", encoding={"table": {"chunks": (2**25,)}})
+    job = bigrad.plan(path, tmp_path / "out.zarr", "time", memory=MEMORY, workers=1)
+    assert job.projected_memory > job.reserved + 2**28
+    assert "256.00 MiB" in repr(job)
+    ceiling = job.projected_memory - 2**27
+    with pytest.raises(MemoryCeilingError, match=r"copying 'table'.*256.00 MiB.*`variables`"):
+        bigrad.plan(path, tmp_path / "out.zarr", "time", memory=ceiling, workers=1)
+    bigrad.plan(path, tmp_path / "out.zarr", "time", variables=["t"], memory=ceiling, workers=1)
+
+
+def test_an_array_without_cells(tmp_path: Path) -> None:
+    path = write(grid().isel(latitude=slice(0, 0)), tmp_path / "in.zarr")
+    job = bigrad.plan(path, tmp_path / "out.zarr", "time", memory=MEMORY)
+    assert "nan" not in repr(job)
+    assert job.run().blocks == 0
+    assert xr.open_zarr(tmp_path / "out.zarr")["t"].shape == (5, 0, 9)
+
+
+@pytest.mark.parametrize("mode", ["r", "w"])
+def test_zip_files_are_sources_that_are_open_for_reading(
+    source: Path, tmp_path: Path, mode: Any
+) -> None:
+    shutil.make_archive(str(tmp_path / "in"), "zip", source)
+    store = ZipStore(tmp_path / "in.zip", mode=mode)
+    out = tmp_path / "out.zarr"
+    if mode == "r":
+        bigrad.plan(store, out, "time", memory=MEMORY).run()
+        store.close()
+        return
+    with pytest.raises(SourceError, match="open it for reading"):
+        bigrad.plan(store, out, "time", memory=MEMORY)
+    with pytest.raises(TargetError, match="deletes nothing"):
+        bigrad.plan(source, store, "time", memory=MEMORY)
+
+
 def linked(source: Path) -> Path:
     link = source.parent / "link.zarr"
     link.symlink_to(source)
@@ -164,7 +232,13 @@ def linked(source: Path) -> Path:
         (lambda source: source / "deep", "lies inside"),
         (lambda source: linked(source) / "deep", "lies inside"),
         (lambda source: source.parent, "contains"),
+        (lambda source: f"file:{source}", "is the source"),
+        (lambda source: f"simplecache::file://{source}", "is the source"),
+        (lambda source: f"simplecache::file://{source}/deep", "lies inside"),
         (LocalStore, "is the source"),
+        (lambda source: WrapperStore(LocalStore(source)), "is the source"),
+        (lambda source: LoggingStore(WrapperStore(LocalStore(source / "deep"))), "lies inside"),
+        (lambda source: ZipStore(source / "deep.zip", mode="r"), "read-only"),
     ],
 )
 def test_targets_that_would_destroy_the_source_are_refused_always(
@@ -172,6 +246,44 @@ def test_targets_that_would_destroy_the_source_are_refused_always(
 ) -> None:
     with pytest.raises(TargetError, match=match):
         bigrad.plan(source, target(source), "time", overwrite=True, memory=MEMORY)
+
+
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        lambda source: WrapperStore(LocalStore(source)),
+        lambda source: LoggingStore(LocalStore(source)),
+        lambda source: f"simplecache::file://{source}",
+        lambda source: FsspecStore(_directory(source.parent), path=source.name),
+    ],
+)
+def test_a_source_is_known_whatever_is_around_it(
+    source: Path, wrapped: Callable[[Path], Any]
+) -> None:
+    with pytest.raises(TargetError, match="is the source"):
+        bigrad.plan(wrapped(source), source, "time", overwrite=True, memory=MEMORY)
+    with pytest.raises(TargetError, match="lies inside"):
+        bigrad.plan(wrapped(source), source / "deep", "time", overwrite=True, memory=MEMORY)
+
+
+def _directory(path: Path) -> Any:
+    local = fsspec.filesystem("file")
+    return AsyncFileSystemWrapper(DirFileSystem(str(path), fs=local), asynchronous=True)
+
+
+def test_what_cannot_be_told_from_the_source_is_not_overwritten(
+    source: Path, tmp_path: Path
+) -> None:
+    archive = shutil.make_archive(str(tmp_path / "in"), "zip", source)
+    out = tmp_path / "out.zarr"
+    bigrad.plan(f"zip::file://{archive}", out, "time", memory=MEMORY).run()
+    with pytest.raises(TargetError, match="cannot be told from the source"):
+        bigrad.plan(f"zip::file://{archive}", out, "time", overwrite=True, memory=MEMORY)
+
+
+def test_file_urls_name_files_with_any_letters(source: Path, tmp_path: Path) -> None:
+    bigrad.plan(source, f"file://{tmp_path}/a#1?b%20c.zarr", "time", memory=MEMORY).run()
+    assert (tmp_path / "a#1?b c.zarr" / "zarr.json").exists()
 
 
 def test_a_store_in_memory_is_not_its_own_target() -> None:
@@ -213,7 +325,10 @@ def test_a_target_that_cannot_be_written_is_refused_with_nothing_read(
     source: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("")
-    job = bigrad.plan(source, tmp_path / "file" / "out.zarr", "time", memory=MEMORY)
+    with pytest.raises(TargetError, match=r"cannot be written.*'/.*/file'"):
+        bigrad.plan(source, tmp_path / "file" / "out.zarr", "time", memory=MEMORY)
+    job = bigrad.plan(source, tmp_path / "new" / "out.zarr", "time", memory=MEMORY)
+    (tmp_path / "new").write_text("")
     with pytest.raises(TargetError, match="cannot be written"):
         job.run()
 
@@ -231,6 +346,16 @@ def test_bad_coordinates_are_refused_before_anything_is_written(
     with pytest.raises(CoordinateError, match=match):
         job.run()
     assert not (tmp_path / "out.zarr").exists()
+
+
+def test_times_that_cannot_be_decoded_are_named(tmp_path: Path) -> None:
+    dataset = grid().assign_coords(
+        time=("time", np.arange(5), {"units": "months since 2000-01-01"})
+    )
+    path = write(dataset, tmp_path / "in.zarr")
+    job = bigrad.plan(path, tmp_path / "out.zarr", "time", memory=MEMORY)
+    with pytest.raises(CoordinateError, match=r"`time`.*'months since 2000-01-01'"):
+        job.spacings()
 
 
 def test_every_error_is_one_of_bigrads_and_a_value_error() -> None:

@@ -16,6 +16,7 @@ from numcodecs import (
     Delta,
     FixedScaleOffset,
     Shuffle,
+    Zlib,
 )
 from zarr.codecs import BloscCodec, GzipCodec, TransposeCodec
 from zarr.storage import LocalStore, MemoryStore
@@ -298,6 +299,7 @@ def test_filters_that_round_are_left_out(tmp_path: Path) -> None:
             FixedScaleOffset(offset=0, scale=10, dtype="<f4", astype="<i2"),
             Delta("<i2"),
             Shuffle(elementsize=2),
+            Zlib(4),
         ],
         compressors=Blosc(cname="lz4", clevel=5),
         attributes={"_ARRAY_DIMENSIONS": ["x"]},
@@ -309,7 +311,7 @@ def test_filters_that_round_are_left_out(tmp_path: Path) -> None:
     check(tmp_path / "in.zarr", tmp_path / "out.zarr", "x", 1, ["t"])
     result = zarr.open_group(tmp_path / "out.zarr")["t"]
     assert isinstance(result, zarr.Array)
-    assert result.filters == (Shuffle(elementsize=4),)
+    assert result.filters == (Shuffle(elementsize=4), Zlib(4))
     assert result.compressors == array.compressors
 
 
@@ -373,6 +375,43 @@ def test_overwriting_leaves_nothing_of_what_was_there(tmp_path: Path) -> None:
     assert not (out / "u").exists()
 
 
+def test_overwriting_takes_away_links_and_not_what_they_lead_to(tmp_path: Path) -> None:
+    source = write(grid(), tmp_path / "in.zarr")
+    out = write(grid(), tmp_path / "out.zarr")
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    (kept / "thesis.tex").write_text("years of work")
+    (out / "linked").symlink_to(kept)
+    (out / "dangling").symlink_to(tmp_path / "nowhere")
+    bigrad.plan(source, out, "time", memory=MEMORY, overwrite=True).run()
+    assert not (out / "linked").is_symlink()
+    assert not (out / "dangling").is_symlink()
+    assert (kept / "thesis.tex").exists()
+
+
+def test_ancillary_variables_are_differentiated_like_others(tmp_path: Path) -> None:
+    dataset = grid().assign(e=2 * grid()["t"])
+    dataset["t"].attrs["ancillary_variables"] = "e"
+    source = write(dataset, tmp_path / "in.zarr")
+    bigrad.plan(source, tmp_path / "out.zarr", "time", variables=["e"], memory=MEMORY).run()
+    check(source, tmp_path / "out.zarr", "time", 1, ["e"])
+
+
+def test_coordinates_stay_coordinates_and_mappings_go_along(tmp_path: Path) -> None:
+    dataset = grid().assign(
+        crs=((), 0),
+        u=("longitude", np.ones(9), {"coordinates": "place"}),
+        place=("longitude", np.arange(9.0)),
+    )
+    dataset["t"].attrs["grid_mapping"] = "crs: latitude longitude"
+    source = write(dataset, tmp_path / "in.zarr")
+    assert "place" in opened(source).coords
+    bigrad.plan(source, tmp_path / "out.zarr", "time", variables=["t"], memory=MEMORY).run()
+    after = opened(tmp_path / "out.zarr")
+    assert set(after.data_vars) == {"t", "crs"}
+    assert "place" in after.coords
+
+
 def test_progress_comes_to_its_end(tmp_path: Path) -> None:
     source = write(grid(), tmp_path / "in.zarr", encoding={"t": {"chunks": (1, 7, 9)}})
     seen: list[Progress] = []
@@ -397,7 +436,7 @@ def test_an_error_of_the_caller_stops_the_job(tmp_path: Path) -> None:
 def from_netcdf(name: str, **options: Any) -> xr.Dataset:
     if not (DATA / name).exists():
         pytest.skip(f"the data of the real world are not here: {name} is not in {DATA}")
-    with xr.open_dataset(DATA / name, **options) as dataset:
+    with xr.open_dataset(DATA / name, decode_timedelta=False, **options) as dataset:
         return dataset.load()
 
 
