@@ -406,7 +406,7 @@ def plan(
         Coordinates to differentiate along; each must have one dimension. One name keeps the
         variables' names, a sequence gives ``d<variable>_d<coordinate>`` from one read.
     variables : sequence of str, optional
-        Data variables to take; by default all. Those without the dimension, and those that
+        Data variables to take, no coordinates; by default all. Those without the dimension, and those that
         are not numeric, are copied. Coordinates go along.
     memory : int, float or str, optional
         The most that the process may hold, in bytes or as ``"512MiB"``; the interpreter and

@@ -111,11 +111,9 @@ def describe(store: Store) -> str:
     if isinstance(store, LocalStore):
         return os.fspath(store.root)
     if isinstance(store, FsspecStore):
-        fs = store.fs
-        while hasattr(fs, "sync_fs"):
-            fs = fs.sync_fs
-        path = store.path if _protocol(fs) == "file" else store.path.lstrip("/")
-        return f"{_protocol(fs)}://{path}"
+        protocol = _protocol(store.fs)
+        path = store.path if protocol == "file" else store.path.lstrip("/")
+        return f"{protocol}://{path}"
     return str(store)
 
 
@@ -183,8 +181,7 @@ def _location_within(fs: Any, path: str) -> tuple[str | None, tuple[str, ...]]:
     from fsspec.implementations.dirfs import DirFileSystem  # type: ignore[import-untyped]
     from fsspec.implementations.reference import ReferenceFileSystem  # type: ignore[import-untyped]
 
-    if hasattr(fs, "sync_fs"):  # an asynchronous wrapper around a plain file system
-        return _location_within(fs.sync_fs, path)
+    fs = _plain(fs)
     if isinstance(fs, CachingFileSystem):
         return _location_within(fs.fs, path)
     if isinstance(fs, DirFileSystem):
@@ -199,7 +196,14 @@ def _location_within(fs: Any, path: str) -> tuple[str | None, tuple[str, ...]]:
     return protocol, tuple(part for part in path.split("/") if part)
 
 
+def _plain(fs: Any) -> Any:
+    while hasattr(fs, "sync_fs"):  # an asynchronous wrapper around a plain file system
+        fs = fs.sync_fs
+    return fs
+
+
 def _protocol(fs: Any) -> str:
+    fs = _plain(fs)
     names = (fs.protocol,) if isinstance(fs.protocol, str) else tuple(fs.protocol)
     return "file" if "file" in names else str(names[0])
 
