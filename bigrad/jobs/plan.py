@@ -406,8 +406,8 @@ def plan(
         Coordinates to differentiate along; each must have one dimension. One name keeps the
         variables' names, a sequence gives ``d<variable>_d<coordinate>`` from one read.
     variables : sequence of str, optional
-        Data variables to take, no coordinates; by default all. Those without the dimension, and those that
-        are not numeric, are copied. Coordinates go along.
+        Data variables to take, no coordinates, which go along; by default all. Those without
+        the dimension, and those that are not numeric, are copied.
     memory : int, float or str, optional
         The most that the process may hold, in bytes or as ``"512MiB"``; the interpreter and
         all else that the process holds already are included.
