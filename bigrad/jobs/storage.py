@@ -175,11 +175,11 @@ def _location(store: Store) -> tuple[str | None, tuple[str, ...]]:
 
 
 def _location_within(fs: Any, path: str) -> tuple[str | None, tuple[str, ...]]:
-    from fsspec import AbstractFileSystem  # type: ignore[import-untyped]
-    from fsspec.archive import AbstractArchiveFileSystem  # type: ignore[import-untyped]
-    from fsspec.implementations.cached import CachingFileSystem  # type: ignore[import-untyped]
-    from fsspec.implementations.dirfs import DirFileSystem  # type: ignore[import-untyped]
-    from fsspec.implementations.reference import ReferenceFileSystem  # type: ignore[import-untyped]
+    from fsspec import AbstractFileSystem
+    from fsspec.archive import AbstractArchiveFileSystem
+    from fsspec.implementations.cached import CachingFileSystem
+    from fsspec.implementations.dirfs import DirFileSystem
+    from fsspec.implementations.reference import ReferenceFileSystem
 
     fs = _plain(fs)
     if isinstance(fs, CachingFileSystem):
