@@ -135,11 +135,11 @@ def task_memory(demand: Demand, grid: BlockGrid, concurrency: int) -> TaskMemory
 
 
 def _copies(layout: Layout) -> int:
-    """Count the copies of a chunk or shard on its way: its values, and what each codec makes.
+    """Count the copies of a chunk or shard on its way: its values, a codec's input and output.
 
-    Incompressible data stay as large as they were, and none is freed before the last is made.
+    Data that do not compress stay as large as they were. The first codec's input are the values.
     """
-    return 1 + max(1, layout.codecs)
+    return 2 if layout.codecs < 2 else 3
 
 
 def choose(
