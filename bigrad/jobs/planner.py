@@ -5,7 +5,6 @@ decoded, bytes encoded, tasks. All is arithmetic on metadata.
 """
 
 import math
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -18,8 +17,9 @@ from bigrad.errors import MemoryCeilingError
 from bigrad.jobs.blocks import BlockGrid
 from bigrad.jobs.memory import MiB, TaskMemory
 from bigrad.jobs.source import Layout
+from bigrad.numerics.threads import cores
 
-__all__ = ["MARGIN", "Choice", "Demand", "choose", "cores", "task_memory"]
+__all__ = ["MARGIN", "Choice", "Demand", "choose", "task_memory"]
 
 # Kept free under the ceiling for what the formula does not count: threads, the event loop's
 # queues, modules that load on first use, and holes between the arrays in the heap.
@@ -100,13 +100,6 @@ class Choice:
     grids: tuple[BlockGrid, ...]
     workers: int
     concurrency: int
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def task_memory(demand: Demand, grid: BlockGrid, concurrency: int) -> TaskMemory:

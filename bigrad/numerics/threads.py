@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from functools import lru_cache
 
-__all__ = ["available", "run"]
+__all__ = ["available", "cores", "run"]
 
 # Below this many bytes one thread is done before others have started.
 _WORTHWHILE = 2**20
@@ -42,10 +42,11 @@ def available(nbytes: int) -> int:
                 return int(first)
             msg = f"`{variable}` must be a positive whole number, found {value!r}"
             raise ValueError(msg)
-    return _cores()
+    return cores()
 
 
-def _cores() -> int:
+def cores() -> int:
+    """Cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
