@@ -10,7 +10,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from bigrad.numerics.stencils import window
+from bigrad.numerics.stencils import Reach
 
 __all__ = ["AxisCount", "BlockGrid", "Reads", "Region", "count_along"]
 
@@ -46,14 +46,12 @@ class BlockGrid:
         Of the array.
     block : tuple of int
         Of a block: a multiple of the write unit along each axis, or the whole axis.
-    axes : tuple of int
-        The axes to differentiate along.
-    edge_order : {1, 2}
-        The order of accuracy at the ends of these.
+    reach : mapping of int to Reach
+        How far the derivatives look, for each axis that they are along.
 
     Examples
     --------
-    >>> grid = BlockGrid(shape=(5, 4), block=(2, 4), axes=(0,), edge_order=1)
+    >>> grid = BlockGrid(shape=(5, 4), block=(2, 4), reach={0: Reach(5)})
     >>> len(grid)
     3
     >>> grid.region(2)
@@ -64,8 +62,7 @@ class BlockGrid:
 
     shape: tuple[int, ...]
     block: tuple[int, ...]
-    axes: tuple[int, ...]
-    edge_order: int
+    reach: Mapping[int, Reach]
 
     @property
     def counts(self) -> tuple[int, ...]:
@@ -76,10 +73,10 @@ class BlockGrid:
     def joined(self) -> bool:
         """Whether a block is read together with its halo, in one piece.
 
-        That is so unless the grid cuts two or more of `axes`: then one piece would hold
-        corners, which no derivative needs.
+        That is so unless the grid cuts two or more of the axes in `reach`: then one piece would
+        hold corners, which no derivative needs.
         """
-        return sum(self.block[axis] < self.shape[axis] for axis in self.axes) < 2
+        return sum(self.block[axis] < self.shape[axis] for axis in self.reach) < 2
 
     def __len__(self) -> int:
         return math.prod(self.counts)
@@ -101,13 +98,8 @@ class BlockGrid:
         """Return what block `number` reads."""
         core = self.region(number)
         windows = {
-            axis: window(
-                core[axis].start,
-                core[axis].stop,
-                size=self.shape[axis],
-                edge_order=self.edge_order,
-            )
-            for axis in self.axes
+            axis: reach.window(core[axis].start, core[axis].stop)
+            for axis, reach in self.reach.items()
         }
         if self.joined:
             return Reads(
@@ -131,14 +123,14 @@ class BlockGrid:
     def read_units(self, unit: tuple[int, ...]) -> int:
         """How many times a chunk of shape `unit` is decoded in all, exactly."""
         along = [
-            count_along(n, b, u, edge_order=self.edge_order if axis in self.axes else None)
+            count_along(n, b, u, self.reach.get(axis))
             for axis, (n, b, u) in enumerate(zip(self.shape, self.block, unit, strict=True))
         ]
         if self.joined:
             return math.prod(count.joined for count in along)
         cores = [count.core for count in along]
         total = math.prod(cores)
-        for axis in self.axes:
+        for axis in self.reach:
             total += math.prod(cores[:axis] + cores[axis + 1 :]) * along[axis].faces
         return total
 
@@ -146,15 +138,15 @@ class BlockGrid:
         """Cells of the largest core, and of the largest block with its halo."""
         core = [min(b, n) for n, b in zip(self.shape, self.block, strict=True)]
         along = {
-            axis: count_along(self.shape[axis], self.block[axis], 1, edge_order=self.edge_order)
-            for axis in self.axes
+            axis: count_along(self.shape[axis], self.block[axis], 1, reach)
+            for axis, reach in self.reach.items()
         }
         if self.joined:
             return math.prod(core), math.prod(
                 along[axis].widest if axis in along else cells for axis, cells in enumerate(core)
             )
         cells = math.prod(core)
-        halo = sum(cells // core[axis] * along[axis].widest_faces for axis in self.axes)
+        halo = sum(cells // core[axis] * along[axis].widest_faces for axis in self.reach)
         return cells, cells + halo
 
 
@@ -188,7 +180,7 @@ class AxisCount:
 
 
 @lru_cache(maxsize=4096)
-def count_along(size: int, block: int, unit: int, *, edge_order: int | None) -> AxisCount:
+def count_along(size: int, block: int, unit: int, reach: Reach | None) -> AxisCount:
     """Count what blocks along one axis read.
 
     Parameters
@@ -197,8 +189,8 @@ def count_along(size: int, block: int, unit: int, *, edge_order: int | None) -> 
         Cells of the axis.
     block, unit : int
         Cells of a block, and of a chunk.
-    edge_order : {1, 2} or None
-        None where the axis is not differentiated.
+    reach : Reach or None
+        How far the derivatives look; None where there are none along the axis.
 
     Returns
     -------
@@ -206,14 +198,14 @@ def count_along(size: int, block: int, unit: int, *, edge_order: int | None) -> 
 
     Examples
     --------
-    >>> count_along(10, 5, 5, edge_order=1)
+    >>> count_along(10, 5, 5, Reach(10))
     AxisCount(core=2, joined=4, faces=2, widest=6, widest_faces=1)
     """
     start = np.arange(0, size, block)
     stop = np.minimum(start + block, size)
     lo, hi = start, stop
-    if edge_order is not None:
-        lo, hi = _windows(start, stop, lambda a, b: window(a, b, size=size, edge_order=edge_order))
+    if reach is not None:
+        lo, hi = _windows(start, stop, reach.window)
     return AxisCount(
         core=_touched(start, stop, unit),
         joined=_touched(lo, hi, unit),

@@ -44,7 +44,7 @@ from bigrad.labelled.coordinates import coordinate_units, coordinate_values, is_
 from bigrad.numerics import fused  # noqa: F401  (loads Numba, which counts in `_reserved`)
 from bigrad.numerics.operators import Block, Gradient
 from bigrad.numerics.spacing import Spacing, from_coordinate
-from bigrad.numerics.stencils import check_edge_order
+from bigrad.numerics.stencils import Reach, check_edge_order
 
 __all__ = ["Part", "Plan", "plan"]
 
@@ -538,9 +538,8 @@ def _demand(source: Source, field: Field, result: ResultArray, edge_order: int) 
         decoded=decoded,
         packed=source.is_packed(field.variable),
         temporaries=_PLAIN_TEMPORARIES if decoded.char in _PLAIN_DTYPES else 0,
-        axes=field.axes,
+        reach={axis: Reach(result.layout.shape[axis], ends=edge_order + 1) for axis in field.axes},
         outputs=len(field.outputs),
-        edge_order=edge_order,
     )
 
 
@@ -558,9 +557,9 @@ def _warm(demand: Demand) -> None:
     """Compute a little, so that what it takes is part of what the process is seen to hold."""
     shape = (4,) * len(demand.target.shape)
     for positions in ([0.0, 1.0, 2.0, 3.0], [0.0, 1.0, 3.0, 4.0]):
-        for axis in demand.axes:
+        for axis in demand.reach:
             spacings = {axis: from_coordinate(np.array(positions))}
-            operator = Gradient.along(spacings, dtype=demand.decoded, edge_order=demand.edge_order)
+            operator = Gradient.along(spacings, dtype=demand.decoded)
             operator.apply(Block(np.ones(shape, demand.decoded), (0,) * len(shape)))
 
 

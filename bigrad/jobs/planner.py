@@ -17,6 +17,7 @@ from bigrad.errors import MemoryCeilingError
 from bigrad.jobs.blocks import BlockGrid
 from bigrad.jobs.memory import MiB, TaskMemory
 from bigrad.jobs.source import Layout
+from bigrad.numerics.stencils import Reach
 from bigrad.numerics.threads import cores
 
 __all__ = ["MARGIN", "Choice", "Demand", "choose", "task_memory"]
@@ -51,12 +52,10 @@ class Demand:
         Whether decoding makes new values of the stored ones.
     temporaries : int
         Arrays of the result's size that computing needs besides the result.
-    axes : tuple of int
-        The axes to differentiate along.
+    reach : mapping of int to Reach
+        How far the derivatives look, for each axis that they are along.
     outputs : int
         The number of results.
-    edge_order : {1, 2}
-        The order of accuracy at the ends.
     """
 
     source: Layout
@@ -64,9 +63,8 @@ class Demand:
     decoded: np.dtype[Any]
     packed: bool
     temporaries: int
-    axes: tuple[int, ...]
+    reach: Mapping[int, Reach]
     outputs: int
-    edge_order: int
 
     @property
     def chunk_bytes(self) -> int:
@@ -80,7 +78,7 @@ class Demand:
 
     def grid(self, block: tuple[int, ...]) -> BlockGrid:
         """Return the grid of these blocks."""
-        return BlockGrid(self.target.shape, block, self.axes, self.edge_order)
+        return BlockGrid(self.target.shape, block, self.reach)
 
 
 @dataclass(frozen=True)

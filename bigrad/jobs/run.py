@@ -215,7 +215,7 @@ def read_block(work: Work, number: int) -> Block:
                 data[_replaced(inside, axis, slice(0, inside[axis].start))],
                 data[_replaced(inside, axis, slice(inside[axis].stop, None))],
             )
-            for axis in work.grid.axes
+            for axis in work.grid.reach
         },
     )
 

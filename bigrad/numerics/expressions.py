@@ -61,7 +61,7 @@ def differentiate(
     """
     dtype = result_dtype(core.dtype)
     size, stop = stencil.size, start + core.shape[axis]
-    lo, hi = stencil.window(start, stop)
+    lo, hi = stencil.reach.window(start, stop)
     f = _operand(_extended(core, faces, axis, start - lo, hi - stop), dtype)
     # A plane has lost its axis for NumPy's arrays, as in NumPy's own code, which subclasses
     # tell apart; other libraries' arrays are joined again, so that theirs keep it.

@@ -17,7 +17,7 @@ from bigrad.numerics.coefficients import Coefficients, coefficients
 from bigrad.numerics.expressions import result_dtype
 from bigrad.numerics.loops import worthwhile
 from bigrad.numerics.spacing import Spacing
-from bigrad.numerics.stencils import Stencil
+from bigrad.numerics.stencils import Reach, Stencil
 from bigrad.numerics.stencils import stencil as decide
 
 if TYPE_CHECKING:
@@ -82,9 +82,10 @@ class Gradient:
         complete = len(numbers) == len(found)
         return cls(stencils, result_dtype(dtype), numbers if complete else None)
 
-    def window(self, axis: int, start: int, stop: int) -> tuple[int, int]:
-        """Range of input cells along `axis` that the output cells ``[start, stop)`` need."""
-        return self.stencils[axis].window(start, stop)
+    @property
+    def reach(self) -> dict[int, Reach]:
+        """How far the derivatives look, by axis."""
+        return {axis: stencil.reach for axis, stencil in self.stencils.items()}
 
     def prepared(self, shape: tuple[int, ...], itemsize: int) -> Prepared | None:
         """Prepare for small arrays of a shape; None where that is too soon, or of no use."""

@@ -7,12 +7,12 @@ from bigrad.numerics.spacing import Spacing
 
 __all__ = [
     "Difference",
+    "Reach",
     "Stencil",
     "Weights",
     "check_edge_order",
     "check_size",
     "stencil",
-    "window",
 ]
 
 
@@ -34,6 +34,52 @@ class Weights:
     a: Any
     b: Any
     c: Any
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How far along an axis the derivatives at its cells look.
+
+    Attributes
+    ----------
+    size : int
+        The number of cells of the whole axis.
+    depth : int
+        How many neighbours on either side a cell inside looks at.
+    ends : int
+        How many cells, counted from the end, the first or the last ones look at.
+
+    Examples
+    --------
+    >>> Reach(10).window(4, 8)
+    (3, 9)
+    >>> Reach(10, ends=3).window(9, 10)
+    (7, 10)
+    """
+
+    size: int
+    depth: int = 1
+    ends: int = 2
+
+    def window(self, start: int, stop: int) -> tuple[int, int]:
+        """Range of input cells that a range of output cells needs.
+
+        Parameters
+        ----------
+        start, stop : int
+            The output cells ``[start, stop)``, at least one.
+
+        Returns
+        -------
+        lo, hi : int
+            The input cells ``[lo, hi)``, within the axis.
+        """
+        lo, hi = max(start - self.depth, 0), min(stop + self.depth, self.size)
+        if start < self.depth:
+            hi = max(hi, self.ends)
+        if stop > self.size - self.depth:
+            lo = min(lo, self.size - self.ends)
+        return lo, hi
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,41 +104,10 @@ class Stencil:
     first: Difference | Weights
     last: Difference | Weights
 
-    def window(self, start: int, stop: int) -> tuple[int, int]:
-        """Range of input cells that the output cells ``[start, stop)`` need."""
-        return window(start, stop, size=self.size, edge_order=self.edge_order)
-
-
-def window(start: int, stop: int, *, size: int, edge_order: int) -> tuple[int, int]:
-    """Range of input cells that a range of output cells needs.
-
-    Parameters
-    ----------
-    start, stop : int
-        The output cells ``[start, stop)``, at least one.
-    size : int
-        The number of cells of the whole axis.
-    edge_order : {1, 2}
-        The order of accuracy at the two ends of the axis.
-
-    Returns
-    -------
-    lo, hi : int
-        The input cells ``[lo, hi)``, within the axis.
-
-    Examples
-    --------
-    >>> window(4, 8, size=10, edge_order=1)
-    (3, 9)
-    >>> window(9, 10, size=10, edge_order=2)
-    (7, 10)
-    """
-    lo, hi = max(start - 1, 0), min(stop + 1, size)
-    if start == 0:
-        hi = max(hi, edge_order + 1)
-    if stop == size:
-        lo = min(lo, size - edge_order - 1)
-    return lo, hi
+    @property
+    def reach(self) -> Reach:
+        """How far the derivatives along this axis look."""
+        return Reach(self.size, ends=self.edge_order + 1)
 
 
 def check_edge_order(edge_order: Any) -> int:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bigrad.jobs.blocks import BlockGrid, Region, count_along
-from bigrad.numerics.stencils import window
+from bigrad.numerics.stencils import Reach
 
 
 @st.composite
@@ -21,7 +21,11 @@ def grids(draw: Any) -> tuple[BlockGrid, tuple[int, ...], tuple[int, ...]]:
     unit = tuple(draw(sizes))
     block = tuple(min(n, u * m) for n, u, m in zip(shape, unit, draw(sizes), strict=True))
     axes = tuple(draw(st.lists(st.integers(0, ndim - 1), min_size=1, max_size=ndim, unique=True)))
-    return BlockGrid(shape, block, axes, edge_order), unit, tuple(draw(sizes))
+    return (
+        BlockGrid(shape, block, {a: Reach(shape[a], ends=edge_order + 1) for a in axes}),
+        unit,
+        tuple(draw(sizes)),
+    )
 
 
 def volume(region: Region) -> int:
@@ -70,13 +74,8 @@ def test_reads_hold_every_window_and_nothing_outside(
             )
             read[piece] += 1
         assert read.max() == 1
-        for axis in grid.axes:
-            lo, hi = window(
-                region[axis].start,
-                region[axis].stop,
-                size=grid.shape[axis],
-                edge_order=grid.edge_order,
-            )
+        for axis, reach in grid.reach.items():
+            lo, hi = reach.window(region[axis].start, region[axis].stop)
             assert (read[(*region[:axis], slice(lo, hi), *region[axis + 1 :])] == 1).all()
 
 
@@ -95,18 +94,19 @@ def test_counts_are_those_of_brute_force(
     core, extended = grid.largest_reads()
     assert grid.read_units(chunk) == touched
     assert core == max(cores)
-    assert max(reads) <= extended <= 3 ** len(grid.axes) * max(reads)
+    assert max(reads) <= extended <= 3 ** len(grid.reach) * max(reads)
 
 
 @pytest.mark.parametrize(("block", "unit"), [(1, 1), (1, 7), (5, 3), (37, 37)])
 @pytest.mark.parametrize("edge_order", [1, 2])
 def test_long_axes_are_counted_exactly(block: int, unit: int, edge_order: int) -> None:
     size = 1009
-    found = count_along(size, block, unit, edge_order=edge_order)
+    reach = Reach(size, ends=edge_order + 1)
+    found = count_along(size, block, unit, reach)
     joined = faces = 0
     for start in range(0, size, block):
         stop = min(start + block, size)
-        lo, hi = window(start, stop, size=size, edge_order=edge_order)
+        lo, hi = reach.window(start, stop)
         joined += chunks_touched((slice(lo, hi),), (unit,))
         faces += chunks_touched((slice(lo, start),), (unit,))
         faces += chunks_touched((slice(stop, hi),), (unit,))

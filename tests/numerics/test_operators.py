@@ -29,7 +29,7 @@ def test_a_block_with_faces_is_part_of_the_whole(arguments: Any, data: st.DataOb
     faces = {}
     for axis in axes:
         start, stop = box[axis]
-        lo, hi = operator.window(axis, start, stop)
+        lo, hi = operator.reach[axis].window(start, stop)
         wider = data.draw(st.booleans())
         lo, hi = (0, f.shape[axis]) if wider else (lo, hi)
         sides = (slice(lo, start), slice(stop, hi))

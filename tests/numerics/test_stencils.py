@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from bigrad.numerics.operators import Block, Gradient
 from bigrad.numerics.spacing import from_coordinate
-from bigrad.numerics.stencils import window
+from bigrad.numerics.stencils import Reach
 
 
 @given(st.data())
@@ -17,7 +17,7 @@ def test_a_window_is_all_that_is_read_and_no_more_than_needed(data: st.DataObjec
     size = data.draw(st.integers(edge_order + 1, 9))
     start = data.draw(st.integers(0, size - 1))
     stop = data.draw(st.integers(start + 1, size))
-    lo, hi = window(start, stop, size=size, edge_order=edge_order)
+    lo, hi = Reach(size, ends=edge_order + 1).window(start, stop)
     assert 0 <= lo <= start < stop <= hi <= size
 
     x = np.arange(size) ** 1.5
