@@ -4,9 +4,8 @@ Only click is imported here before a command runs, so that help comes at once.
 """
 
 import sys
-import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -17,12 +16,12 @@ import click
 from bigrad.errors import BigradError
 
 if TYPE_CHECKING:
-    from bigrad.jobs.plan import Plan
-    from bigrad.jobs.report import Progress, Report
+    from distributed import Client
+
+    from bigrad.jobs.progress import Kind
+    from bigrad.jobs.report import Report
 
 __all__ = ["main"]
-
-_SECONDS_BETWEEN_LINES = 10.0
 
 
 def _sizes(_: click.Context, __: click.Parameter, text: str | None) -> dict[str, int]:
@@ -124,7 +123,23 @@ Examples:
     type=click.IntRange(min=1),
     help="Blocks worked on at the same time. [what cores and memory allow]",
 )
+@click.option(
+    "--scheduler",
+    metavar="ADDRESS",
+    help="Run on the dask cluster whose scheduler has this address, as tcp://10.0.0.1:8786.",
+)
+@click.option(
+    "--resume", is_flag=True, help="Continue a job that was stopped, where there is one."
+)
 @click.option("--overwrite", is_flag=True, help="Replace DST, if it is a zarr store.")
+@click.option(
+    "--progress",
+    type=click.Choice(["auto", "bar", "lines", "json", "none"]),
+    default="auto",
+    show_default=True,
+    help="How progress is told: a bar, or lines, on standard error; JSON lines on standard "
+    "output. By default a bar on a terminal and lines elsewhere.",
+)
 @click.option("--dry-run", is_flag=True, help="Check everything, print the plan, write nothing.")
 def compute(
     source: str,
@@ -137,7 +152,10 @@ def compute(
     edge_order: str,
     datetime_unit: str | None,
     workers: int | None,
+    scheduler: str | None,
+    resume: bool,
     overwrite: bool,
+    progress: "Kind",
     dry_run: bool,
 ) -> None:
     """Differentiate the variables of the zarr store SRC and write them to DST.
@@ -147,7 +165,10 @@ def compute(
     the last bit. Packed values and missing ones are decoded; derivatives along time are per
     second. DST holds the coordinates and the attributes too, with the units of the derivative.
     """
-    with _told(f"{target} is not finished; --overwrite starts over"):
+    if resume and overwrite:
+        msg = "--resume continues a job and --overwrite starts over: give one of them"
+        raise click.UsageError(msg)
+    with _told():
         from bigrad.jobs.plan import plan
 
         job = plan(
@@ -167,8 +188,8 @@ def compute(
             job.spacings()
             click.echo(repr(job))
             return
-        with _progress(job) as progress:
-            report = job.run(progress)
+        with _client(scheduler) as client:
+            report = job.run(resume=resume, progress=progress, client=client)
         click.echo(_closing(report, target), err=True)
 
 
@@ -189,7 +210,7 @@ def demo(directory: Path, memory: str) -> None:
     Writes a field whose derivatives are known, runs `bigrad compute` on it, prints throughput,
     peak memory and the largest error, and draws maps. Fails if memory or error are too large.
     """
-    with _told("run it again to start over"):
+    with _told():
         from bigrad import demo as demonstration
 
         if not demonstration.run(directory, memory):
@@ -197,58 +218,32 @@ def demo(directory: Path, memory: str) -> None:
 
 
 @contextmanager
-def _told(stopped: str) -> Iterator[None]:
+def _told() -> Iterator[None]:
     """Tell errors, warnings and Ctrl-C in a line, without a traceback."""
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_: click.echo(f"Warning: {message}", err=True)
         try:
             yield
         except (BigradError, OSError) as exc:
-            raise click.ClickException(str(exc)) from exc
-        except KeyboardInterrupt:
-            click.echo(f"\nStopped: {stopped}.", err=True)
+            raise click.ClickException("\n".join([str(exc), *_notes(exc)])) from exc
+        except KeyboardInterrupt as exc:
+            click.echo("\n".join(["", "Stopped.", *_notes(exc)]), err=True)
             sys.exit(130)
 
 
+def _notes(exc: BaseException) -> list[str]:
+    return getattr(exc, "__notes__", [])
+
+
 @contextmanager
-def _progress(job: "Plan") -> Iterator[Callable[["Progress"], None]]:
-    """Show a bar on a terminal, a line now and then elsewhere."""
-    if not sys.stderr.isatty():
-        yield _lines()
+def _client(address: str | None) -> "Iterator[Client | None]":
+    if address is None:
+        yield None
         return
-    from tqdm import tqdm
+    from distributed import Client
 
-    with tqdm(
-        total=job.bytes_written, unit="B", unit_scale=True, unit_divisor=1024, desc="bigrad"
-    ) as bar:
-
-        def advance(progress: "Progress") -> None:
-            bar.set_postfix_str(f"{progress.tasks_done}/{progress.tasks} tasks", refresh=False)
-            bar.update(progress.bytes_done - bar.n)
-
-        yield advance
-
-
-def _lines() -> Callable[["Progress"], None]:
-    last = time.monotonic()
-
-    def advance(progress: "Progress") -> None:
-        nonlocal last
-        now = time.monotonic()
-        if now - last < _SECONDS_BETWEEN_LINES and progress.tasks_done < progress.tasks:
-            return
-        last = now
-        rate = progress.bytes_done / max(progress.seconds, 1e-9)
-        # Nothing is known of the time left while variables are copied.
-        left = f", {(progress.bytes - progress.bytes_done) / rate:.0f} s left" if rate else ""
-        click.echo(
-            f"{progress.tasks_done}/{progress.tasks} tasks, "
-            f"{100 * progress.bytes_done / max(progress.bytes, 1):.0f} %, "
-            f"{rate / 1e6:.0f} MB/s{left}",
-            err=True,
-        )
-
-    return advance
+    with Client(address) as client:
+        yield client
 
 
 def _closing(report: "Report", target: str) -> str:

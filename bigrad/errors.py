@@ -8,6 +8,7 @@ the exceptions of `numpy.gradient` itself.
 __all__ = [
     "BigradError",
     "CoordinateError",
+    "JobError",
     "MemoryCeilingError",
     "SourceError",
     "TargetError",
@@ -20,6 +21,10 @@ class BigradError(Exception):
 
 class CoordinateError(BigradError, ValueError):
     """A coordinate cannot be the spacing of a derivative."""
+
+
+class JobError(BigradError, RuntimeError):
+    """A job cannot go on; what it has done is kept, and it can be resumed."""
 
 
 class MemoryCeilingError(BigradError, ValueError):

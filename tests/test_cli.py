@@ -182,7 +182,7 @@ def test_ctrl_c_stops_with_one_line_and_nothing_that_opens(tmp_path: Path) -> No
         _, said = process.communicate(timeout=60)
     assert process.returncode == 130, said
     assert "Traceback" not in said
-    last = f"Stopped: {out} is not finished; --overwrite starts over."
-    assert said.strip().splitlines()[-1] == last
+    last = f"{out} is not finished; what is done is kept, and `resume` (`--resume`) continues it"
+    assert said.strip().splitlines()[-2:] == ["Stopped.", last]
     with pytest.raises(FileNotFoundError):
         xr.open_zarr(out)

@@ -105,6 +105,8 @@ class TaskMemory:
 
     Attributes
     ----------
+    carried : int
+        The block before, and the slabs, that a run carries along.
     stored : int
         The block with its halo, as stored.
     decoded : int
@@ -119,6 +121,7 @@ class TaskMemory:
         Chunks or shards on their way to the store, copied and compressed.
     """
 
+    carried: int
     stored: int
     decoded: int
     reading: int
@@ -130,4 +133,4 @@ class TaskMemory:
     def total(self) -> int:
         """The larger of the two moments."""
         reading = self.stored + self.decoded + self.reading
-        return max(reading, self.data + self.result + self.writing)
+        return self.carried + max(reading, self.data + self.result + self.writing)

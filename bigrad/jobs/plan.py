@@ -1,21 +1,27 @@
 """Plan a job: everything about it decided from metadata, before any value is read."""
 
+import hashlib
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from numbers import Integral
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
-from dask.utils import format_bytes
 from zarr.abc.store import Store
 from zarr.core.buffer import Buffer
 from zarr.storage import MemoryStore
 
 from bigrad.errors import CoordinateError, TargetError
+from bigrad.jobs import overview
 from bigrad.jobs.blocks import BlockGrid
+from bigrad.jobs.interrupt import deferred_interrupt
+from bigrad.jobs.journal import Journal, differences, read_job
+from bigrad.jobs.local import run_on_threads
 from bigrad.jobs.memory import (
     TaskMemory,
     parse_bytes,
@@ -23,12 +29,14 @@ from bigrad.jobs.memory import (
     resident_memory,
     settle_allocator,
 )
-from bigrad.jobs.planner import MARGIN, Demand, choose, task_memory
+from bigrad.jobs.planner import MARGIN, Demand, Pass, choose, task_memory
+from bigrad.jobs.progress import Kind, telling
 from bigrad.jobs.report import Progress, Report
-from bigrad.jobs.run import Work, copies, copy_tasks, execute
-from bigrad.jobs.selection import Field, Selection, select
-from bigrad.jobs.source import Source, layout_of, metadata_objects, open_source
-from bigrad.jobs.storage import Place, describe
+from bigrad.jobs.run import Copy, Stage, Work
+from bigrad.jobs.selection import Field, Output, Selection, select
+from bigrad.jobs.source import ObjectKeys, Source, layout_of, metadata_objects, open_source
+from bigrad.jobs.storage import Place, describe, located, remove_partial
+from bigrad.jobs.tally import Tally
 from bigrad.jobs.target import (
     ResultArray,
     begin,
@@ -46,6 +54,9 @@ from bigrad.numerics.operators import Block, Gradient
 from bigrad.numerics.spacing import Spacing, from_coordinate
 from bigrad.numerics.stencils import Reach, check_edge_order
 
+if TYPE_CHECKING:
+    from distributed import Client
+
 __all__ = ["Part", "Plan", "plan"]
 
 # Arrays of float64, as long as a coordinate, that its spacing and weights take.
@@ -59,12 +70,14 @@ _PLAIN_TEMPORARIES = 4
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """One variable of a plan.
+    """One pass over a variable.
 
     Attributes
     ----------
-    field : Field
-        The variable and its results.
+    variable : str
+        The variable.
+    outputs : tuple of Output
+        Its results that this pass makes.
     demand : Demand
         What the planner knew of it.
     grid : BlockGrid
@@ -75,16 +88,22 @@ class Part:
         What a task on one of its blocks adds to the process, at most.
     """
 
-    field: Field
+    variable: str
+    outputs: tuple[Output, ...]
     demand: Demand
     grid: BlockGrid
     result: ResultArray
     memory: TaskMemory
 
     @property
+    def name(self) -> str:
+        """What the journal calls it."""
+        return f"{self.variable} along {', '.join(output.coord for output in self.outputs)}"
+
+    @property
     def bytes_read(self) -> int:
         """Bytes of source chunks decoded; a chunk counts each time."""
-        return self.grid.read_units(self.demand.source.chunk) * self.demand.chunk_bytes
+        return self.grid.read_units(self.demand.source.chunk) * self.demand.source.chunk_bytes
 
     @property
     def amplification(self) -> float:
@@ -112,7 +131,7 @@ class Plan:
     selection : Selection
         The results, and the variables that are copied.
     parts : tuple of Part
-        The variables to differentiate, with their blocks.
+        The passes over the variables to differentiate, with their blocks.
     workers, concurrency : int
         Tasks at the same time, and chunks that each reads or writes at the same time.
     copied : mapping of str to int
@@ -125,6 +144,8 @@ class Plan:
         The unit of time of derivatives along time; None is the second.
     overwrite : bool
         Whether an existing target is replaced.
+    unfinished : bool
+        Whether the target holds a job that `run` may resume.
     """
 
     source: Source
@@ -139,6 +160,7 @@ class Plan:
     edge_order: int
     datetime_unit: str | None
     overwrite: bool
+    unfinished: bool
 
     @property
     def projected_memory(self) -> int:
@@ -176,16 +198,30 @@ class Plan:
         """
         return self._coordinates()[1]
 
-    def run(self, progress: Callable[[Progress], None] | None = None) -> Report:
+    def run(
+        self,
+        *,
+        resume: bool = False,
+        progress: bool | Kind | Callable[[Progress], None] = False,
+        client: "Client | None" = None,
+    ) -> Report:
         """Do the job.
 
         Coordinates are read and checked before anything is written. Until the last result is
-        written, the target does not open as a zarr group.
+        written, the target does not open as a zarr group, and a journal beside it,
+        ``<target>.bigrad``, holds what is done.
 
         Parameters
         ----------
-        progress : callable, optional
-            Called with a `Progress` whenever a task is done, in the calling thread.
+        resume : bool, optional
+            Continue an unfinished job at the target: blocks that it has written stay. Where
+            there is none, and no target, begin.
+        progress : bool, str or callable, optional
+            True, or ``"bar"``, shows a bar on standard error, ``"lines"`` a line now and then,
+            ``"json"`` a line of JSON on standard output for each task. A callable is called in
+            this thread with a `Progress` whenever a task is done.
+        client : distributed.Client, optional
+            The cluster to run on; by default the threads of this process.
 
         Returns
         -------
@@ -198,32 +234,137 @@ class Plan:
         SourceError
             Where a block cannot be read.
         TargetError
-            Where the target exists, or cannot be written to.
+            Where the target exists, holds another job than the one to be resumed, or cannot be
+            written to.
         """
         began = time.perf_counter()
+        if client is not None:
+            from bigrad.jobs import cluster
+
+            cluster.check_cluster(client, self)
         loaded, spacings = self._coordinates()
-        check_target(self.source.store, self.target, overwrite=self.overwrite)
         staged = self._staged(loaded)
-        begin(self.target, staged, self.source.name)
-        done = execute(
-            [self._work(part, spacings) for part in self.parts],
-            copies(self.source, self.target, self.selection.companions),
-            tasks=self.blocks + copy_tasks(self.source, self.selection.companions),
-            total_bytes=self.bytes_written,
-            workers=self.workers,
-            concurrency=self.concurrency,
-            progress=progress,
-        )
-        attributes = with_history(self._group_attributes(), self._what())
-        finish(self.target, staged, attributes, self.source.zarr_format)
+        self._check_target(resume=resume)
+        with (
+            deferred_interrupt() as halt,
+            Journal(self.target) as journal,
+            _reporting(progress, self.bytes_written) as report,
+        ):
+            # Again, since another job may have been at it until the journal was this one's.
+            self._check_target(resume=resume)
+            self._open(journal, self._identity(loaded, staged), staged, resume=resume)
+            sizes = {part.name: part.demand.result_bytes for part in self.parts}
+            tally = Tally(self._stages(spacings), journal, sizes, self.ceiling, report)
+            try:
+                if client is None:
+                    run_on_threads(tally, halt, workers=self.workers, concurrency=self.concurrency)
+                else:
+                    cluster.run_on_cluster(tally, halt, client, self)
+                if halt.is_set():
+                    raise KeyboardInterrupt
+            except BaseException as exc:
+                exc.add_note(
+                    f"{describe(self.target)} is not finished; what is done is kept, and "
+                    "`resume` (`--resume`) continues it"
+                )
+                raise
+            tally.check()
+            journal.flush()
+            attributes = with_history(self._group_attributes(), self._what())
+            finish(self.target, staged, attributes, self.source.zarr_format)
+            journal.finish()
         return Report(
             seconds=time.perf_counter() - began,
-            blocks=done.blocks,
-            bytes_read=self.bytes_read,
-            bytes_written=done.written,
-            bytes_copied=done.copied,
-            peak_memory=peak_memory(),
+            blocks=tally.done.blocks,
+            blocks_resumed=tally.resumed,
+            bytes_read=tally.done.read,
+            bytes_written=tally.done.written,
+            bytes_copied=tally.done.copied,
+            peak_memory=tally.done.peak or peak_memory(),
         )
+
+    def stages(self) -> list[Stage]:
+        """Make all that there is to do; coordinates are read."""
+        return self._stages(self.spacings())
+
+    def _check_target(self, *, resume: bool) -> None:
+        check_target(self.source.store, self.target, overwrite=self.overwrite, resume=resume)
+
+    def _open(
+        self,
+        journal: Journal,
+        identity: Mapping[str, Any],
+        staged: Mapping[str, Buffer],
+        *,
+        resume: bool,
+    ) -> None:
+        """Begin the job, or find out what of it is done."""
+        found = read_job(self.target) if resume else None
+        if found is None:
+            journal.begin(identity)
+        elif found != identity:
+            changes = "; ".join(differences(found, identity))
+            msg = (
+                f"the unfinished job at `target` {describe(self.target)!r} is another one: "
+                f"{changes}; resume it as it was, or ask for `overwrite` (`--overwrite`)"
+            )
+            raise TargetError(msg)
+        elif journal.resume():
+            remove_partial(self.target)
+            return
+        begin(self.target, staged, self.source.name)
+        journal.opened()
+
+    def _stages(self, spacings: Mapping[str, Spacing]) -> list[Stage]:
+        copies = (
+            Copy(
+                name,
+                self.source.store,
+                self.target,
+                ObjectKeys(name, self.source.array(name)),
+            )
+            for name in self.selection.companions
+        )
+        return [*copies, *(self._work(part, spacings) for part in self.parts)]
+
+    def _identity(
+        self, loaded: Mapping[str, xr.Variable], staged: Mapping[str, Buffer]
+    ) -> dict[str, Any]:
+        """All that the bytes of the target depend on, as JSON has it, and the grids."""
+        names = [*(part.variable for part in self.parts), *self.selection.companions, *loaded]
+        identity = {
+            "bigrad": version("bigrad"),
+            "source": located(self.source.store),
+            "arrays": {
+                key: json.loads(value.to_bytes())
+                for name in dict.fromkeys(names)
+                for key, value in metadata_objects(name, self.source.array(name)).items()
+            },
+            "coordinates": {
+                name: hashlib.sha256(
+                    coordinate_values(name, variable, self.datetime_unit).tobytes()
+                ).hexdigest()
+                for name, variable in loaded.items()
+            },
+            "operator": {
+                "coord": list(self.selection.coords),
+                "edge_order": self.edge_order,
+                "datetime_unit": self.datetime_unit,
+            },
+            "target": {key: json.loads(value.to_bytes()) for key, value in staged.items()},
+            "passes": [
+                {
+                    "variable": part.variable,
+                    "axes": list(part.demand.reach),
+                    "block": list(part.grid.block),
+                    "sweep": part.grid.sweep,
+                    "run": part.grid.run,
+                }
+                for part in self.parts
+            ],
+        }
+        plain: dict[str, Any] = json.loads(json.dumps(identity))
+        return plain
 
     def _coordinates(self) -> tuple[dict[str, xr.Variable], dict[str, Spacing]]:
         loaded = self.source.coordinates(self.selection.coords)
@@ -261,11 +402,11 @@ class Plan:
         scratch = MemoryStore()
         staged: dict[str, Buffer] = {}
         for part in self.parts:
-            variable = self.source.dataset[part.field.variable].variable
-            for output in part.field.outputs:
+            variable = self.source.dataset[part.variable].variable
+            for output in part.outputs:
                 per = coordinate_units(loaded[output.coord], self.datetime_unit)
                 attributes = derivative_attributes(
-                    part.field.variable, variable.attrs, output.coord, per
+                    part.variable, variable.attrs, output.coord, per
                 )
                 if "coordinates" in variable.encoding:
                     attributes["coordinates"] = variable.encoding["coordinates"]
@@ -277,8 +418,9 @@ class Plan:
 
     def _work(self, part: Part, spacings: Mapping[str, Spacing]) -> Work:
         return Work(
-            part.field.variable,
-            self.source.dataset[part.field.variable].variable,
+            part.name,
+            self.source.dataset[part.variable].variable,
+            part.demand.source,
             part.grid,
             tuple(
                 Gradient.along(
@@ -286,11 +428,11 @@ class Plan:
                     dtype=part.demand.decoded,
                     edge_order=self.edge_order,
                 )
-                for output in part.field.outputs
+                for output in part.outputs
             ),
             tuple(
                 open_result(self.target, output.name, self.source.zarr_format)
-                for output in part.field.outputs
+                for output in part.outputs
             ),
         )
 
@@ -303,78 +445,20 @@ class Plan:
         )
 
     def __repr__(self) -> str:
-        rows = [
-            ("source", f"{self.source.name} (zarr v{self.source.zarr_format})"),
-            ("target", describe(self.target)),
-            ("along", ", ".join(self.selection.coords)),
-            *(row for part in self.parts for row in _part_rows(part)),
-        ]
-        if self.copied:
-            largest = format_bytes(max(self.copied.values()))
-            rows.append(("copied", f"{', '.join(self.copied)}; objects of {largest} at most"))
-        rows += [
-            (
-                "tasks",
-                f"{_of(self.blocks, 'block')}, {_of(self.workers, 'worker')}, "
-                f"{_of(self.concurrency, 'chunk')} at a time in each",
-            ),
-            ("reads", f"{format_bytes(self.bytes_read)} decoded"),
-            ("writes", f"{format_bytes(self.bytes_written)} uncompressed"),
-            (
-                "memory",
-                f"{format_bytes(self.projected_memory)} projected, "
-                f"ceiling {format_bytes(self.ceiling)}",
-            ),
-            (
-                "",
-                f"{format_bytes(self.reserved)} process + {format_bytes(MARGIN)} margin + "
-                f"{_of(self.workers, 'worker')} x the largest of",
-            ),
-            *_memory_rows(max((part.memory for part in self.parts), key=lambda m: m.total)),
-        ]
-        if self.copied:
-            rows.append(("", f"  copying: {largest}"))
-        width = max(len(name) for name, _ in rows)
-        lines = (f"  {name:<{width}}  {text}" for name, text in rows)
-        return "\n".join(["<bigrad.Plan>", *lines])
+        return overview.text(self)
+
+    def _repr_html_(self) -> str:
+        return overview.html(self)
 
 
-def _part_rows(part: Part) -> list[tuple[str, str]]:
-    layout = part.demand.target
-    names = ", ".join(output.name for output in part.field.outputs)
-    return [
-        (
-            part.field.variable,
-            f"-> {names}; {_size(part.grid.shape)} {part.demand.decoded} -> {layout.dtype}",
-        ),
-        (
-            "",
-            f"{_of(len(part.grid), 'block')} of {_size(part.grid.block)} "
-            f"in {'shards' if layout.shard else 'chunks'} of {_size(layout.unit)}",
-        ),
-        (
-            "",
-            f"each source chunk is decoded {part.amplification:.2f} times"
-            if len(part.grid)
-            else "nothing to read",
-        ),
-    ]
-
-
-def _memory_rows(memory: TaskMemory) -> list[tuple[str, str]]:
-    terms = {name: format_bytes(getattr(memory, name)) for name in memory.__dataclass_fields__}
-    return [
-        ("", "  reading: {stored} stored + {decoded} decoded + {reading} chunks".format(**terms)),
-        ("", "  writing: {data} data + {result} result + {writing} chunks".format(**terms)),
-    ]
-
-
-def _size(shape: Sequence[int]) -> str:
-    return " x ".join(map(str, shape))
-
-
-def _of(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+def _reporting(
+    progress: bool | Kind | Callable[[Progress], None], total: int
+) -> AbstractContextManager[Callable[[Progress], None] | None]:
+    if callable(progress):
+        return nullcontext(progress)
+    if isinstance(progress, bool):
+        return telling("bar" if progress else "none", total)
+    return telling(progress, total)
 
 
 def plan(
@@ -404,7 +488,7 @@ def plan(
         Where the results go, in the same version of zarr. It must be another place.
     coord : str or sequence of str
         Coordinates to differentiate along; each must have one dimension. One name keeps the
-        variables' names, a sequence gives ``d<variable>_d<coordinate>`` from one read.
+        variables' names, a sequence gives ``d<variable>_d<coordinate>``.
     variables : sequence of str, optional
         Data variables to take, no coordinates, which go along; by default all. Those without
         the dimension, and those that are not numeric, are copied.
@@ -457,7 +541,7 @@ def plan(
     settle_allocator()
     opened = open_source(source)
     place = open_target(target)
-    check_target(opened.store, place, overwrite=overwrite)
+    check_target(opened.store, place, overwrite=overwrite, resume=True)
     selection = select(opened, coord, variables, edge_order)
     chunks = _sizes(opened, selection, "chunks", chunks or {})
     shards = _sizes(opened, selection, "shards", shards or {})
@@ -469,10 +553,26 @@ def plan(
     ]
     reserved = _reserved(opened, selection, demands)
     copied = {name: _object_bytes(opened, name) for name in selection.companions}
-    choice = choose(demands, ceiling=ceiling, reserved=reserved, workers=workers, copied=copied)
+    unfinished = None if overwrite else read_job(place)
+    choice = choose(
+        demands,
+        ceiling=ceiling,
+        reserved=reserved,
+        workers=workers,
+        copied=copied,
+        given=None if unfinished is None else _given(unfinished, fields, demands),
+    )
     parts = tuple(
-        Part(field, demand, grid, result, task_memory(demand, grid, choice.concurrency))
-        for field, demand, grid, result in zip(fields, demands, choice.grids, results, strict=True)
+        Part(
+            field.variable,
+            tuple(output for output in field.outputs if output.axis in one.demand.reach),
+            one.demand,
+            one.grid,
+            result,
+            task_memory(one.demand, one.grid, choice.concurrency),
+        )
+        for field, passes, result in zip(fields, choice.passes, results, strict=True)
+        for one in passes
     )
     return Plan(
         source=opened,
@@ -487,7 +587,33 @@ def plan(
         edge_order=edge_order,
         datetime_unit=datetime_unit,
         overwrite=overwrite,
+        unfinished=unfinished is not None,
     )
+
+
+def _given(
+    job: Mapping[str, Any], fields: Sequence[Field], demands: Sequence[Demand]
+) -> list[tuple[Pass, ...]] | None:
+    """Return the passes of an unfinished job, None where it is about other variables."""
+    passes = [
+        tuple(
+            Pass(
+                demand.along(entry["axes"]),
+                replace(
+                    demand.along(entry["axes"]).grid(tuple(entry["block"])),
+                    sweep=entry["sweep"],
+                    run=entry["run"],
+                ),
+            )
+            for entry in job["passes"]
+            if entry["variable"] == field.variable
+            and set(entry["axes"]) <= set(field.axes)
+            and len(entry["block"]) == len(demand.target.shape)
+        )
+        for field, demand in zip(fields, demands, strict=True)
+    ]
+    axes = [sorted(axis for one in some for axis in one.demand.reach) for some in passes]
+    return passes if axes == [sorted(field.axes) for field in fields] else None
 
 
 def _checked_workers(workers: Any) -> int | None:
@@ -539,7 +665,9 @@ def _demand(source: Source, field: Field, result: ResultArray, edge_order: int) 
         packed=source.is_packed(field.variable),
         temporaries=_PLAIN_TEMPORARIES if decoded.char in _PLAIN_DTYPES else 0,
         reach={axis: Reach(result.layout.shape[axis], ends=edge_order + 1) for axis in field.axes},
-        outputs=len(field.outputs),
+        outputs={
+            axis: sum(output.axis == axis for output in field.outputs) for axis in field.axes
+        },
     )
 
 

@@ -1,13 +1,14 @@
 """Choose blocks, workers and concurrency: the least time that keeps the memory ceiling.
 
-Every candidate is a grid of whole write units. Its cost is counted, not sampled: chunks
-decoded, bytes encoded, tasks. All is arithmetic on metadata.
+A variable is read once for all its derivatives, or in several passes. Every candidate for a
+pass is a grid of whole write units, in runs along one of the axes or not. Its cost is counted,
+not sampled: chunks decoded, bytes encoded, tasks. All is arithmetic on metadata.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import product
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain, combinations, product
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from bigrad.jobs.source import Layout
 from bigrad.numerics.stencils import Reach
 from bigrad.numerics.threads import cores
 
-__all__ = ["MARGIN", "Choice", "Demand", "choose", "task_memory"]
+__all__ = ["MARGIN", "Choice", "Demand", "Pass", "choose", "task_memory"]
 
 # Kept free under the ceiling for what the formula does not count: threads, the event loop's
 # queues, modules that load on first use, and holes between the arrays in the heap.
@@ -35,7 +36,12 @@ _CHUNK_SECONDS = 0.3e-3  # of the event loop, for each chunk read or written
 _TASK_SECONDS = 4e-3
 
 _CONCURRENCIES = (1, 2, 4, 8)
-_MOST_CANDIDATES = 20_000
+_MOST_CANDIDATES = 4_000
+
+# Runs: enough of them that the last ones leave no core idle for long, none so long that much
+# is done again where a job is cut short.
+_TASKS_PER_CORE = 4
+_LONGEST_RUN = 64
 
 
 @dataclass(frozen=True)
@@ -54,8 +60,8 @@ class Demand:
         Arrays of the result's size that computing needs besides the result.
     reach : mapping of int to Reach
         How far the derivatives look, for each axis that they are along.
-    outputs : int
-        The number of results.
+    outputs : mapping of int to int
+        The number of results along each of these.
     """
 
     source: Layout
@@ -64,21 +70,38 @@ class Demand:
     packed: bool
     temporaries: int
     reach: Mapping[int, Reach]
-    outputs: int
-
-    @property
-    def chunk_bytes(self) -> int:
-        """Bytes of a source chunk, decompressed."""
-        return math.prod(self.source.chunk) * self.source.dtype.itemsize
+    outputs: Mapping[int, int]
 
     @property
     def result_bytes(self) -> int:
         """Bytes of all results, uncompressed."""
-        return self.outputs * math.prod(self.target.shape) * self.target.dtype.itemsize
+        results = sum(self.outputs.values())
+        return results * math.prod(self.target.shape) * self.target.dtype.itemsize
 
     def grid(self, block: tuple[int, ...]) -> BlockGrid:
-        """Return the grid of these blocks."""
+        """Return the grid of these blocks, none of which carries anything to another."""
         return BlockGrid(self.target.shape, block, self.reach)
+
+    def along(self, axes: Sequence[int]) -> "Demand":
+        """Return the same for the results along some of the axes."""
+        outputs = {axis: self.outputs[axis] for axis in axes}
+        return replace(self, reach={axis: self.reach[axis] for axis in axes}, outputs=outputs)
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One reading of a variable, for some of its results or for all.
+
+    Attributes
+    ----------
+    demand : Demand
+        The variable, with the axes of these results alone.
+    grid : BlockGrid
+        Its blocks.
+    """
+
+    demand: Demand
+    grid: BlockGrid
 
 
 @dataclass(frozen=True)
@@ -87,7 +110,7 @@ class Choice:
 
     Attributes
     ----------
-    grids : tuple of BlockGrid
+    passes : tuple of tuple of Pass
         For each demand.
     workers : int
         Tasks that run at the same time.
@@ -95,16 +118,16 @@ class Choice:
         Chunks that each of them reads or writes at the same time.
     """
 
-    grids: tuple[BlockGrid, ...]
+    passes: tuple[tuple[Pass, ...], ...]
     workers: int
     concurrency: int
 
 
 def task_memory(demand: Demand, grid: BlockGrid, concurrency: int) -> TaskMemory:
     """Most bytes that a task of `grid` adds, by the terms of `TaskMemory`."""
-    core, extended = grid.largest_reads()
-    stored = extended * demand.source.dtype.itemsize
-    decoded = extended * (2 * demand.decoded.itemsize + 2) if demand.packed else 0
+    cells = grid.largest()
+    stored = cells.piece * demand.source.dtype.itemsize
+    decoded = cells.piece * (2 * demand.decoded.itemsize + 2) if demand.packed else 0
     touched = math.prod(
         -(-length // unit) + 1 for length, unit in zip(grid.block, demand.source.unit, strict=True)
     )
@@ -115,12 +138,14 @@ def task_memory(demand: Demand, grid: BlockGrid, concurrency: int) -> TaskMemory
         -(-length // unit) for length, unit in zip(grid.block, demand.target.unit, strict=True)
     )
     unit_bytes = math.prod(demand.target.unit) * demand.target.dtype.itemsize
+    carried = cells.carried + (cells.piece if grid.run > 1 else 0)
     return TaskMemory(
+        carried=carried * demand.decoded.itemsize,
         stored=stored,
         decoded=decoded,
         reading=_copies(demand.source) * min(concurrency, touched) * object_bytes,
-        data=extended * demand.decoded.itemsize,
-        result=core * demand.target.dtype.itemsize * (1 + demand.temporaries),
+        data=cells.piece * demand.decoded.itemsize,
+        result=cells.core * demand.target.dtype.itemsize * (1 + demand.temporaries),
         writing=_copies(demand.target) * min(concurrency, written) * unit_bytes,
     )
 
@@ -140,6 +165,7 @@ def choose(
     reserved: int,
     workers: int | None,
     copied: Mapping[str, int],
+    given: Sequence[Sequence[Pass]] | None = None,
 ) -> Choice:
     """Choose the fastest grids, workers and concurrency under the ceiling.
 
@@ -154,6 +180,9 @@ def choose(
         Tasks at the same time; None chooses, up to the number of cores.
     copied : mapping of str to int
         Bytes of the largest object of each variable that is copied.
+    given : sequence of sequence of Pass, optional
+        For each demand, the passes of a job that was begun; only workers and concurrency are
+        left to choose then.
 
     Returns
     -------
@@ -164,27 +193,78 @@ def choose(
     MemoryCeilingError
         Where no choice keeps the ceiling; the message names the least that could be kept.
     """
-    tables = [_Table.of(demand) for demand in demands]
     processors = cores()
+    ways = (
+        [_ways(demand, processors) for demand in demands]
+        if given is None
+        else [[tuple(_Table.of(one.demand, [one.grid]) for one in some)] for some in given]
+    )
     best: tuple[float, Choice] | None = None
     for count in range(1, processors + 1) if workers is None else (workers,):
         for concurrency in _CONCURRENCIES:
             share = (ceiling - reserved - MARGIN) // count
             if share < max(copied.values(), default=0):
                 break
-            picks = [table.fastest(share, count, concurrency, processors) for table in tables]
+            picks = [_fastest(way, share, count, concurrency, processors) for way in ways]
             found = [pick for pick in picks if pick is not None]
-            if len(found) < len(tables):
+            if len(found) < len(ways):
                 break  # more concurrency takes more memory
             seconds = math.fsum(pick[0] for pick in found)
             if best is None or seconds < best[0]:
-                grids = tuple(
-                    demand.grid(block) for demand, (_, block) in zip(demands, found, strict=True)
-                )
-                best = seconds, Choice(grids, count, concurrency)
+                best = seconds, Choice(tuple(pick[1] for pick in found), count, concurrency)
     if best is None:
-        raise MemoryCeilingError(_refusal(tables, ceiling, reserved, workers or 1, copied))
+        smallest = [table for way in ways for tables in way[-1:] for table in tables]
+        raise MemoryCeilingError(_refusal(smallest, ceiling, reserved, workers or 1, copied))
     return best[1]
+
+
+def _ways(demand: Demand, processors: int) -> "list[tuple[_Table, ...]]":
+    """Split the axes of a variable into passes in every way; one for each axis comes last."""
+    tables = {
+        axes: _Table.of(part, _candidates(part, processors))
+        for axes in _subsets(tuple(demand.reach))
+        for part in [demand.along(axes)]
+    }
+    return [tuple(tables[axes] for axes in split) for split in _splits(tuple(demand.reach))]
+
+
+def _subsets(axes: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+    for count in range(1, len(axes) + 1):
+        yield from combinations(axes, count)
+
+
+def _splits(axes: tuple[int, ...]) -> Iterator[list[tuple[int, ...]]]:
+    """Split a set into parts in every way, from one part to as many as there are members.
+
+    Examples
+    --------
+    >>> list(_splits((0, 1)))
+    [[(0, 1)], [(0,), (1,)]]
+    """
+    if not axes:
+        yield []
+        return
+    rest = axes[1:]
+    for others in sorted(chain([()], _subsets(rest)), key=len, reverse=True):
+        left = tuple(axis for axis in rest if axis not in others)
+        yield from ([(axes[0], *others), *split] for split in _splits(left))
+
+
+def _fastest(
+    ways: "list[tuple[_Table, ...]]", share: int, workers: int, concurrency: int, processors: int
+) -> tuple[float, tuple[Pass, ...]] | None:
+    """Return the fastest way that fits, and its seconds."""
+    best: tuple[float, tuple[Pass, ...]] | None = None
+    for tables in ways:
+        picks = [table.fastest(share, workers, concurrency, processors) for table in tables]
+        found = [pick for pick in picks if pick is not None]
+        if len(found) < len(tables):
+            continue
+        seconds = math.fsum(pick[0] for pick in found)
+        if best is None or seconds < best[0]:
+            passes = (Pass(t.demand, grid) for t, (_, grid) in zip(tables, found, strict=True))
+            best = seconds, tuple(passes)
+    return best
 
 
 def _refusal(
@@ -218,28 +298,31 @@ def _refusal(
 
 @dataclass(frozen=True, eq=False)
 class _Table:
-    """Candidate blocks of one variable, and what each costs; one row per candidate."""
+    """Candidate grids of one pass, and what each costs; one row per candidate."""
 
     demand: Demand
-    blocks: tuple[tuple[int, ...], ...]
-    count: np.ndarray
+    grids: tuple[BlockGrid, ...]
+    tasks: np.ndarray
+    blocks: np.ndarray
     decoded_units: np.ndarray
     written_units: np.ndarray
     memory: dict[int, np.ndarray]
 
     @classmethod
-    def of(cls, demand: Demand) -> "_Table":
-        blocks = tuple(_candidates(demand))
-        grids = [demand.grid(block) for block in blocks]
+    def of(cls, demand: Demand, candidates: Iterable[BlockGrid]) -> "_Table":
+        grids = tuple(candidates)
         return cls(
             demand,
-            blocks,
+            grids,
+            np.array([grid.tasks for grid in grids], float),
             np.array([len(grid) for grid in grids], float),
             np.array([grid.read_units(demand.source.chunk) for grid in grids], float),
             np.array(
                 [
-                    math.prod(-(-b // u) for b, u in zip(block, demand.target.chunk, strict=True))
-                    for block in blocks
+                    math.prod(
+                        -(-b // u) for b, u in zip(grid.block, demand.target.chunk, strict=True)
+                    )
+                    for grid in grids
                 ],
                 float,
             ),
@@ -254,37 +337,50 @@ class _Table:
 
     def fastest(
         self, share: int, workers: int, concurrency: int, processors: int
-    ) -> tuple[float, tuple[int, ...]] | None:
+    ) -> tuple[float, BlockGrid] | None:
         fits = self.bytes_at(concurrency) <= share
         if not fits.any():
             return None
         seconds = np.where(fits, self._seconds(workers, concurrency, processors), np.inf)
         i = int(seconds.argmin())
-        return float(seconds[i]), self.blocks[i]
+        return float(seconds[i]), self.grids[i]
 
     def _seconds(self, workers: int, concurrency: int, processors: int) -> np.ndarray:
-        read = self.decoded_units * self.demand.chunk_bytes
+        read = self.decoded_units * self.demand.source.chunk_bytes
         written = self.demand.result_bytes
         parallel = np.minimum(processors, workers * np.minimum(concurrency, self.written_units))
         codecs = (read / _DECODE_RATE + written / _ENCODE_RATE) / parallel
         moving = (read + written) / _MOVE_RATE / workers
-        tasks = self.count * _TASK_SECONDS / workers
+        tasks = (self.tasks + self.blocks) * _TASK_SECONDS / 2 / workers
         work = codecs + moving + tasks
         # The last round may leave workers idle, and nothing overlaps with the first read.
-        rounds = np.ceil(self.count / workers)
-        idle = rounds * workers / np.maximum(self.count, 1)
-        seconds: np.ndarray = work * idle * (1 + 0.5 / np.maximum(rounds, 1))
+        rounds = np.ceil(self.tasks / workers)
+        idle = rounds * workers / np.maximum(self.tasks, 1)
+        seconds: np.ndarray = work * idle
         return seconds + self.decoded_units * _CHUNK_SECONDS
 
 
-def _candidates(demand: Demand) -> Iterator[tuple[int, ...]]:
+def _candidates(demand: Demand, processors: int) -> Iterator[BlockGrid]:
     shape, unit = demand.target.shape, demand.target.unit
     most = max(3, int(_MOST_CANDIDATES ** (1 / len(shape))))
     along = [
         _lengths(n, u, math.lcm(u, c), most)
         for n, u, c in zip(shape, unit, demand.source.chunk, strict=True)
     ]
-    return product(*along)
+    for block in product(*along):
+        grid = demand.grid(block)
+        yield grid
+        for axis, reach in demand.reach.items():
+            blocks = grid.counts[axis]
+            # A block has to hold all that its neighbours in a run may look at.
+            if blocks < 2 or block[axis] < max(reach.depth, reach.ends - 1):
+                continue
+            lines = len(grid) // blocks
+            for tasks in (processors, processors * _TASKS_PER_CORE):
+                run = min(-(-blocks * lines // tasks), blocks, _LONGEST_RUN)
+                even = -(-blocks // -(-blocks // run))
+                if even > 1:
+                    yield replace(grid, sweep=axis, run=even)
 
 
 def _lengths(size: int, unit: int, common: int, most: int) -> list[int]:

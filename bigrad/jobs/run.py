@@ -1,47 +1,162 @@
-"""Run a planned job on dask's threads: read a block, differentiate it, write it whole."""
+"""What the tasks of a job do: read blocks, differentiate them, write them whole; copy objects.
 
-import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+A stage is a number of steps, a task some consecutive ones of them. Whoever runs the tasks sees
+no more of a stage than that.
+"""
+
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
-from itertools import islice
-from typing import Any
+from typing import Any, Protocol
 
-import dask.threaded
 import numpy as np
 import xarray as xr
-import zarr
-from dask.callbacks import Callback
 from zarr.abc.store import Store
 
 from bigrad.errors import SourceError, TargetError
-from bigrad.jobs.blocks import BlockGrid, Region
-from bigrad.jobs.report import Progress
-from bigrad.jobs.source import Source, object_keys
+from bigrad.jobs.blocks import BlockGrid, Reads, Region, touched
+from bigrad.jobs.memory import peak_memory
+from bigrad.jobs.source import Layout, ObjectKeys
 from bigrad.jobs.storage import copy_objects
 from bigrad.numerics.operators import Block, Gradient
 
-__all__ = ["Copy", "Done", "Work", "copies", "copy_tasks", "execute"]
+__all__ = ["Copy", "Done", "Halt", "Stage", "Task", "Work"]
 
-# Tasks handed to dask at a time, for each worker: enough that the wait for the last of them
-# is short against the rest, few enough that the graph stays small.
-_WINDOW = 32
+Array = np.ndarray[Any, Any]
 
-# Objects that one task copies.
+# Objects that one step copies.
 _OBJECTS = 100
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a task did, or several together.
+
+    Attributes
+    ----------
+    steps : int
+        Steps that are done, the first ones of the task.
+    blocks : int
+        Blocks of results written.
+    read : int
+        Bytes of source chunks decoded, uncompressed.
+    written : int
+        Bytes of results, uncompressed.
+    copied : int
+        Bytes of objects copied, as they are.
+    peak : int
+        The most memory that the process held so far, 0 where that is not known.
+    """
+
+    steps: int = 0
+    blocks: int = 0
+    read: int = 0
+    written: int = 0
+    copied: int = 0
+    peak: int = 0
+
+    def __add__(self, other: "Done") -> "Done":
+        return Done(
+            self.steps + other.steps,
+            self.blocks + other.blocks,
+            self.read + other.read,
+            self.written + other.written,
+            self.copied + other.copied,
+            max(self.peak, other.peak),
+        )
+
+
+class Halt(Protocol):
+    """Tells whether the job was stopped, as a `threading.Event` does."""
+
+    def is_set(self) -> bool:
+        """Whether it was."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """The steps ``[first, stop)`` of a stage, which is named by its number."""
+
+    stage: int
+    first: int
+    stop: int
+
+
+class Stage(Protocol):
+    """Steps of one kind, which may be done in any order, and again."""
+
+    @property
+    def name(self) -> str:
+        """What the journal calls it."""
+
+    @property
+    def steps(self) -> int:
+        """How many there are."""
+
+    def tasks(self, first: int, stop: int) -> Iterator[tuple[int, int]]:
+        """Split the steps ``[first, stop)`` into tasks."""
+
+    def perform(self, first: int, stop: int, halt: Halt) -> Done:
+        """Do the steps of one task, or as many as it is until `halt` is set."""
+
+
+@dataclass(frozen=True, eq=False)
+class Copy:
+    """The objects of a variable that is copied as it is.
+
+    Attributes
+    ----------
+    variable : str
+        Its name.
+    source, target : zarr.abc.store.Store
+        From where, and to where.
+    keys : ObjectKeys
+        Of the objects.
+    """
+
+    variable: str
+    source: Store
+    target: Store
+    keys: ObjectKeys
+
+    @property
+    def name(self) -> str:
+        """What the journal calls it."""
+        return f"copy of {self.variable}"
+
+    @property
+    def steps(self) -> int:
+        """How many hundreds of objects there are."""
+        return -(-len(self.keys) // _OBJECTS)
+
+    def tasks(self, first: int, stop: int) -> Iterator[tuple[int, int]]:
+        """Split the steps ``[first, stop)`` into tasks."""
+        return ((step, step + 1) for step in range(first, stop))
+
+    def perform(self, first: int, stop: int, halt: Halt) -> Done:
+        """Copy some hundreds of objects."""
+        if halt.is_set():
+            return Done()
+        keys = range(first * _OBJECTS, min(stop * _OBJECTS, len(self.keys)))
+        try:
+            copied = copy_objects(self.source, self.target, (self.keys[i] for i in keys))
+        except OSError as exc:
+            msg = f"copying {self.variable!r} failed: {exc}"
+            raise TargetError(msg) from exc
+        return Done(steps=stop - first, copied=copied, peak=peak_memory() or 0)
 
 
 @dataclass(frozen=True, eq=False)
 class Work:
-    """The blocks of one variable.
+    """The blocks of one variable, for the results of one pass over it.
 
     Attributes
     ----------
     name : str
-        Of the variable.
+        What the journal calls it.
     variable : xarray.Variable
         The variable, lazy.
+    layout : Layout
+        How it lies in its store.
     grid : BlockGrid
         Its blocks.
     operators : tuple of Gradient
@@ -52,197 +167,146 @@ class Work:
 
     name: str
     variable: xr.Variable
+    layout: Layout
     grid: BlockGrid
     operators: tuple[Gradient, ...]
-    results: tuple["zarr.Array[Any]", ...]
+    results: tuple[Any, ...]
+
+    @property
+    def steps(self) -> int:
+        """How many blocks there are."""
+        return len(self.grid)
+
+    def tasks(self, first: int, stop: int) -> Iterator[tuple[int, int]]:
+        """Split the blocks ``[first, stop)`` into runs."""
+        return self.grid.runs(first, stop)
+
+    def perform(self, first: int, stop: int, halt: Halt) -> Done:
+        """Read, differentiate and write the blocks of one run."""
+        done, regions = Done(), self.grid.reads(first, stop)
+        blocks = self.blocks(first, stop)
+        for number in range(first, stop):
+            if halt.is_set():
+                break
+            done += self._compute(number, next(regions), blocks)
+        return done
+
+    def blocks(self, first: int, stop: int) -> Iterator[Block]:
+        """Read the blocks of one run, each when it is asked for.
+
+        Along the axis that the run follows, a block's neighbours are the blocks before and
+        after it: of the one before the slab is kept, the one after is read ahead.
+        """
+        pieces = (_Piece.read(self, reads) for reads in self.grid.reads(first, stop))
+        current, kept = next(pieces), None
+        for number in range(first, stop):
+            following = next(pieces, None)
+            yield self._block(number, kept, current, following)
+            if following is not None:
+                kept = self._kept(number, current)
+                current = following
+
+    def _block(
+        self, number: int, kept: Array | None, current: "_Piece", following: "_Piece | None"
+    ) -> Block:
+        region, sweep = self.grid.region(number), self.grid.sweep
+        faces = {axis: current.faces(axis) for axis in self.grid.reach}
+        if sweep is not None:
+            before, after = faces[sweep]
+            if following is not None:
+                width = self._window(number, sweep)[1] - region[sweep].stop
+                after = following.core[_cells(sweep, 0, width)]
+            faces[sweep] = (before if kept is None else kept), after
+        return Block(current.core, tuple(cells.start for cells in region), faces)
+
+    def _kept(self, number: int, current: "_Piece") -> Array | None:
+        """Return the slab of a block that the next one needs."""
+        sweep = self.grid.sweep
+        if sweep is None:
+            return None
+        size = current.core.shape[sweep]
+        width = self.grid.region(number)[sweep].stop - self._window(number + 1, sweep)[0]
+        # A copy, so that the block need not live as long as its last slab.
+        return current.core[_cells(sweep, size - width, size)].copy()
+
+    def _window(self, number: int, axis: int) -> tuple[int, int]:
+        cells = self.grid.region(number)[axis]
+        return self.grid.reach[axis].window(cells.start, cells.stop)
+
+    def _compute(self, number: int, reads: Reads, blocks: Iterator[Block]) -> Done:
+        region = self.grid.region(number)
+        try:
+            block = next(blocks)
+        except Exception as exc:
+            msg = f"reading {self._place(number)} failed: {_said(exc)}"
+            raise SourceError(msg) from exc
+        written = 0
+        for operator, result in zip(self.operators, self.results, strict=True):
+            # One at a time: of all results, only one is held in memory.
+            (values,) = operator.apply(block)
+            try:
+                result[region] = values
+            except Exception as exc:
+                msg = f"writing {result.name!r} for {self._place(number)} failed: {_said(exc)}"
+                raise TargetError(msg) from exc
+            written += values.nbytes
+            del values
+        read = sum(touched(region, self.layout.chunk) for region in reads.regions)
+        return Done(1, 1, read * self.layout.chunk_bytes, written, peak=peak_memory() or 0)
+
+    def load(self, region: Region) -> Array:
+        """Read and decode some cells."""
+        return self.variable[region].to_numpy()
+
+    def _place(self, number: int) -> str:
+        cells = ", ".join(
+            f"{dim} {cells.start}:{cells.stop}"
+            for dim, cells in zip(self.variable.dims, self.grid.region(number), strict=True)
+        )
+        return f"block {number} of {len(self.grid)} of {self.name!r} ({cells})"
 
 
 @dataclass(frozen=True, eq=False)
-class Copy:
-    """Objects of one variable to copy as they are."""
+class _Piece:
+    """What was read for one block: its cells, and slabs beside it that may come in parts."""
 
-    name: str
-    source: Store
-    target: Store
-    keys: Sequence[str]
+    data: Array
+    inside: Region
+    slabs: dict[int, tuple[list[Array], list[Array]]]
 
-
-@dataclass(frozen=True)
-class Done:
-    """What a task did, or several together."""
-
-    tasks: int = 0
-    blocks: int = 0
-    written: int = 0
-    copied: int = 0
-
-    def __add__(self, other: "Done") -> "Done":
-        return Done(
-            self.tasks + other.tasks,
-            self.blocks + other.blocks,
-            self.written + other.written,
-            self.copied + other.copied,
-        )
-
-
-def copies(source: Source, target: Store, names: Sequence[str]) -> Iterator[Copy]:
-    """Tasks that copy the objects of some variables."""
-    for name in names:
-        keys = object_keys(name, source.array(name))
-        for start in range(0, len(keys), _OBJECTS):
-            stop = min(start + _OBJECTS, len(keys))
-            yield Copy(name, source.store, target, [keys[i] for i in range(start, stop)])
-
-
-def copy_tasks(source: Source, names: Sequence[str]) -> int:
-    """Count the tasks that `copies` yields."""
-    counts = (len(object_keys(name, source.array(name))) for name in names)
-    return sum(-(-count // _OBJECTS) for count in counts)
-
-
-def execute(
-    works: Sequence[Work],
-    copying: Iterator[Copy],
-    *,
-    tasks: int,
-    total_bytes: int,
-    workers: int,
-    concurrency: int,
-    progress: Callable[[Progress], None] | None,
-) -> Done:
-    """Run all tasks; the first error stops the job.
-
-    Parameters
-    ----------
-    works : sequence of Work
-        The variables to differentiate, one after the other.
-    copying : iterator of Copy
-        What is copied before them.
-    tasks, total_bytes : int
-        Of the whole job, for `progress`.
-    workers : int
-        Threads that run tasks.
-    concurrency : int
-        Chunks that each of them reads or writes at the same time.
-    progress : callable or None
-        Called in this thread with a `Progress` when a task is done.
-
-    Returns
-    -------
-    Done
-    """
-    began = time.perf_counter()
-    done = Done()
-
-    def count(key: Any, value: Any, *_: Any) -> None:
-        nonlocal done
-        if not isinstance(value, Done):
-            return
-        done += value
-        if progress is not None:
-            seconds = time.perf_counter() - began
-            progress(Progress(done.tasks, tasks, done.written, total_bytes, seconds))
-
-    queue = _tasks(works, copying)
-    with (
-        zarr.config.set({"async.concurrency": concurrency}),
-        ThreadPoolExecutor(workers, thread_name_prefix="bigrad") as pool,
-        Callback(posttask=count),
-    ):
-        while window := list(islice(queue, _WINDOW * workers)):
-            graph = {f"bigrad-{number}": (task,) for number, task in enumerate(window)}
-            dask.threaded.get(graph, list(graph), pool=pool)
-    return done
-
-
-def _tasks(works: Sequence[Work], copying: Iterator[Copy]) -> Iterator[Callable[[], Done]]:
-    for item in copying:
-        yield partial(_copy, item)
-    for work in works:
-        for number in range(len(work.grid)):
-            yield partial(compute_block, work, number)
-
-
-def _copy(item: Copy) -> Done:
-    try:
-        copied = copy_objects(item.source, item.target, item.keys)
-    except OSError as exc:
-        msg = f"copying {item.name!r} failed: {exc}"
-        raise TargetError(msg) from exc
-    return Done(tasks=1, copied=copied)
-
-
-def compute_block(work: Work, number: int) -> Done:
-    """Read block `number` with its halo, differentiate it, and write its results."""
-    region = work.grid.region(number)
-    try:
-        block = read_block(work, number)
-    except Exception as exc:
-        msg = f"reading {_place(work, number)} failed: {_said(exc)}"
-        raise SourceError(msg) from exc
-    written = 0
-    for operator, result in zip(work.operators, work.results, strict=True):
-        # One at a time: of all results, only one is held in memory.
-        (values,) = operator.apply(block)
-        try:
-            result[region] = values
-        except Exception as exc:
-            msg = f"writing {result.name!r} for {_place(work, number)} failed: {_said(exc)}"
-            raise TargetError(msg) from exc
-        written += values.nbytes
-        del values
-    return Done(tasks=1, blocks=1, written=written)
-
-
-def read_block(work: Work, number: int) -> Block:
-    """Read the cells of a block, and the neighbours that its derivatives need."""
-    region = work.grid.region(number)
-    start = tuple(cells.start for cells in region)
-    reads = work.grid.reads(number)
-    data = _load(work, reads.core)
-    if not work.grid.joined:
-        faces = {
-            axis: (_load(work, before), _load(work, after))
+    @classmethod
+    def read(cls, work: Work, reads: Reads) -> "_Piece":
+        data = work.load(reads.core)
+        slabs = {
+            axis: ([work.load(r) for r in before], [work.load(r) for r in after])
             for axis, (before, after) in reads.faces.items()
         }
-        return Block(data, start, faces)
-    inside = _relative(region, reads.core)
-    return Block(
-        data[inside],
-        start,
-        {
-            axis: (
-                data[_replaced(inside, axis, slice(0, inside[axis].start))],
-                data[_replaced(inside, axis, slice(inside[axis].stop, None))],
-            )
-            for axis in work.grid.reach
-        },
-    )
+        return cls(data, reads.inside, slabs)
+
+    @property
+    def core(self) -> Array:
+        return self.data[self.inside]
+
+    def faces(self, axis: int) -> tuple[Array, Array]:
+        """Return the cells just before and after the core."""
+        cells = self.inside[axis]
+        before, after = self.slabs.get(axis, ([], []))
+        return (
+            _joined([*before, self._beside(axis, 0, cells.start)], axis),
+            _joined([self._beside(axis, cells.stop, self.data.shape[axis]), *after], axis),
+        )
+
+    def _beside(self, axis: int, start: int, stop: int) -> Array:
+        return self.data[(*self.inside[:axis], slice(start, stop), *self.inside[axis + 1 :])]
 
 
-def _load(work: Work, region: Region) -> "np.ndarray[Any, Any]":
-    if any(cells.start == cells.stop for cells in region):
-        return np.empty([cells.stop - cells.start for cells in region], work.variable.dtype)
-    return work.variable[region].to_numpy()
+def _joined(slabs: Sequence[Array], axis: int) -> Array:
+    some = [slab for slab in slabs if slab.shape[axis]] or slabs[:1]
+    return some[0] if len(some) == 1 else np.concatenate(some, axis)
 
 
-def _relative(region: Region, origin: Region) -> Region:
-    return tuple(
-        slice(cells.start - first.start, cells.stop - first.start)
-        for cells, first in zip(region, origin, strict=True)
-    )
-
-
-def _replaced(region: Region, axis: int, cells: slice) -> Region:
-    return (*region[:axis], cells, *region[axis + 1 :])
-
-
-def _place(work: Work, number: int) -> str:
-    cells = ", ".join(
-        f"{dim} {cells.start}:{cells.stop}"
-        for dim, cells in zip(work.variable.dims, work.grid.region(number), strict=True)
-    )
-    return f"block {number} of {len(work.grid)} of {work.name!r} ({cells})"
+def _cells(axis: int, start: int, stop: int) -> Region:
+    return (*(slice(None),) * axis, slice(start, stop))
 
 
 def _said(exc: Exception) -> str:

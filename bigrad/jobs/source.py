@@ -1,5 +1,6 @@
 """The source of a job: a zarr group, seen decoded through xarray and raw through zarr."""
 
+import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,10 +18,10 @@ from bigrad.jobs.storage import Place, describe, open_store
 
 __all__ = [
     "Layout",
+    "ObjectKeys",
     "Source",
     "layout_of",
     "metadata_objects",
-    "object_keys",
     "open_source",
     "quiet_zarr",
 ]
@@ -52,6 +53,11 @@ class Layout:
     chunk: tuple[int, ...]
     shard: tuple[int, ...] | None
     codecs: int
+
+    @property
+    def chunk_bytes(self) -> int:
+        """Bytes of a chunk, decompressed."""
+        return math.prod(self.chunk) * self.dtype.itemsize
 
     @property
     def unit(self) -> tuple[int, ...]:
@@ -204,12 +210,9 @@ def quiet_zarr() -> Iterator[None]:
         yield
 
 
-def object_keys(name: str, array: "zarr.Array[Any]") -> "_ObjectKeys":
-    """Return the keys of an array's objects, metadata aside; computed, not listed."""
-    return _ObjectKeys(name, array)
+class ObjectKeys:
+    """The keys of an array's objects, metadata aside; computed, not listed."""
 
-
-class _ObjectKeys:
     def __init__(self, name: str, array: "zarr.Array[Any]") -> None:
         layout = layout_of(array)
         self._name = name

@@ -2,7 +2,8 @@
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -10,7 +11,7 @@ from urllib.parse import unquote
 from zarr.abc.store import Store
 from zarr.core.buffer import Buffer, default_buffer_prototype
 from zarr.core.sync import sync
-from zarr.storage import FsspecStore, LocalStore, MemoryStore, WrapperStore, ZipStore
+from zarr.storage import FsspecStore, LocalStore, MemoryStore, StorePath, WrapperStore, ZipStore
 
 from bigrad.errors import BigradError
 
@@ -20,22 +21,33 @@ if TYPE_CHECKING:
 __all__ = [
     "MARKER",
     "Place",
+    "beside",
     "blocked_by",
     "copy_objects",
     "describe",
+    "describe_path",
     "documents",
+    "in_memory",
     "is_hierarchy",
     "is_located",
     "is_occupied",
     "is_unfinished",
+    "located",
     "open_store",
     "put",
     "relation",
     "remove",
+    "remove_folder",
+    "remove_partial",
     "replace_contents",
 ]
 
 Place = str | os.PathLike[str] | Store
+
+# What a job remembers lies in a folder called like its target with this behind it; inside the
+# target where there is nothing beside it, as in memory.
+_BESIDE = ".bigrad"
+_INSIDE = "bigrad-journal"
 
 # Lies in the target from the first write of a job until after its last one.
 MARKER = "bigrad-unfinished.json"
@@ -117,6 +129,11 @@ def describe(store: Store) -> str:
     return str(store)
 
 
+def describe_path(path: StorePath) -> str:
+    """Name a place within a store as its user would."""
+    return "/".join(part for part in (describe(path.store), path.path) if part)
+
+
 def relation(one: Store, other: Store) -> str | None:
     """How `one` lies to `other`: ``"is"``, ``"lies inside"``, ``"contains"`` or None.
 
@@ -154,6 +171,26 @@ def is_located(store: Store) -> bool:
     True
     """
     return _location(_unwrapped(store))[0] is not None
+
+
+def in_memory(store: Store) -> bool:
+    """Whether the objects of a store lie in the memory of this process.
+
+    Examples
+    --------
+    >>> in_memory(MemoryStore())
+    True
+    """
+    store = _unwrapped(store)
+    if isinstance(store, FsspecStore):
+        return _protocol(store.fs) == "memory"
+    return isinstance(store, MemoryStore)
+
+
+def located(store: Store) -> str:
+    """Name the place of a store, the same whichever path leads there."""
+    root, parts = _location(_unwrapped(store))
+    return describe(store) if root is None else f"{root}:{'/'.join(parts)}"
 
 
 def _unwrapped(store: Store) -> Store:
@@ -234,7 +271,7 @@ def is_unfinished(store: Store) -> bool:
 
 
 def is_occupied(store: Store) -> bool:
-    """Whether anything at all lies in `store`."""
+    """Whether anything lies in `store` besides what a job there remembers."""
     store = _unwrapped(store)
     if isinstance(store, LocalStore):
         root = Path(store.root)
@@ -243,8 +280,9 @@ def is_occupied(store: Store) -> bool:
 
 
 async def _any(names: "AsyncIterator[str]") -> bool:
-    async for _ in names:
-        return True
+    async for name in names:
+        if name.strip("/") != _INSIDE:
+            return True
     return False
 
 
@@ -271,23 +309,44 @@ def remove(store: Store, key: str) -> None:
     sync(store.delete(key))
 
 
+def beside(target: Store, *, read_only: bool = True) -> StorePath:
+    """Return the place of what a job remembers while it writes to `target`.
+
+    Unless it is `read_only`, asking for what is there may make a directory.
+
+    Examples
+    --------
+    >>> beside(LocalStore("/data/out.zarr"))
+    StorePath(LocalStore, 'file:///data/out.zarr.bigrad')
+    """
+    store = _unwrapped(target)
+    if isinstance(store, LocalStore):
+        path = f"{os.path.abspath(store.root)}{_BESIDE}"
+        return StorePath(LocalStore(path, read_only=read_only))
+    # The last part of a bucket's path may be its name, beside which are other people's buckets.
+    if isinstance(store, FsspecStore) and "/" in store.path.strip("/"):
+        path = store.path.rstrip("/") + _BESIDE
+        return StorePath(FsspecStore(store.fs, path=path, read_only=read_only))
+    return StorePath(target, _INSIDE)
+
+
 def replace_contents(store: Store, marker: Buffer) -> None:
-    """Mark `store` as unfinished and delete everything else in it.
+    """Mark `store` as unfinished and delete everything else in it but what the job remembers.
 
     The marker is written first: whenever the deletion is cut short, what is left neither
     opens as a finished target nor passes for a stranger's directory.
     """
     put(store, [(MARKER, marker)])
-    sync(_delete_all_but(store, MARKER))
+    sync(_delete_all_but(store, (MARKER, _INSIDE)))
 
 
-async def _delete_all_but(store: Store, kept: str) -> None:
+async def _delete_all_but(store: Store, kept: Sequence[str]) -> None:
     for key in _ROOT_DOCUMENTS:
         await store.delete(key)
     local = _unwrapped(store)
     names = [name async for name in store.list_dir("")]
     for name in names:
-        if name == kept:
+        if name.strip("/") in kept:
             continue
         if isinstance(local, LocalStore) and (local.root / name).is_symlink():
             # What it leads to is not the target's.
@@ -296,6 +355,21 @@ async def _delete_all_but(store: Store, kept: str) -> None:
             await store.delete(name)
         else:
             await store.delete_dir(name)
+
+
+def remove_folder(folder: StorePath) -> None:
+    """Remove the directory of a local store, if it is there and empty."""
+    if isinstance(folder.store, LocalStore):
+        with suppress(OSError):
+            (folder.store.root / folder.path).rmdir()
+
+
+def remove_partial(target: Store) -> None:
+    """Remove what a killed process left of objects that it was writing."""
+    store = _unwrapped(target)
+    if isinstance(store, LocalStore):
+        for path in Path(store.root).rglob("*.partial"):
+            path.unlink(missing_ok=True)
 
 
 def copy_objects(source: Store, target: Store, keys: Iterable[str]) -> int:

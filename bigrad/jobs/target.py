@@ -16,12 +16,15 @@ from zarr.core.buffer import Buffer, default_buffer_prototype
 from zarr.storage import MemoryStore
 
 from bigrad.errors import TargetError
+from bigrad.jobs.journal import read_job
 from bigrad.jobs.source import Layout, Source, layout_of, quiet_zarr
 from bigrad.jobs.storage import (
     MARKER,
     Place,
+    beside,
     blocked_by,
     describe,
+    describe_path,
     documents,
     is_hierarchy,
     is_located,
@@ -80,8 +83,8 @@ def open_target(place: Place) -> Store:
     return store
 
 
-def check_target(source: Store, target: Store, *, overwrite: bool) -> None:
-    """Refuse a target that would destroy something.
+def check_target(source: Store, target: Store, *, overwrite: bool, resume: bool) -> None:
+    """Refuse a target that would destroy something, or cannot be resumed.
 
     Raises
     ------
@@ -112,12 +115,13 @@ def check_target(source: Store, target: Store, *, overwrite: bool) -> None:
             "may be written to; choose another place"
         )
         raise TargetError(msg)
-    if not occupied:
+    unfinished = read_job(target) is not None
+    if not (occupied or unfinished) or (unfinished and resume):
         return
     if not overwrite:
-        what = "holds an unfinished job" if is_unfinished(target) else "exists already"
-        msg = f"`target` {name!r} {what}; to replace it, ask for `overwrite` (`--overwrite`)"
-        raise TargetError(msg)
+        raise TargetError(_occupied(target, unfinished=unfinished))
+    if not occupied:
+        return
     if not (is_located(source) and is_located(target)):
         msg = (
             f"`target` {name!r} exists, and it cannot be told from the source "
@@ -125,6 +129,23 @@ def check_target(source: Store, target: Store, *, overwrite: bool) -> None:
             "choose another place"
         )
         raise TargetError(msg)
+
+
+def _occupied(target: Store, *, unfinished: bool) -> str:
+    name = describe(target)
+    start_over = "to replace it, ask for `overwrite` (`--overwrite`)"
+    if unfinished:
+        return (
+            f"`target` {name!r} holds an unfinished job: continue it with `resume` (`--resume`); "
+            f"{start_over}"
+        )
+    if is_unfinished(target):
+        return (
+            f"`target` {name!r} holds an unfinished job, whose journal "
+            f"{describe_path(beside(target))!r} is not there, so that it cannot be continued; "
+            f"{start_over}"
+        )
+    return f"`target` {name!r} exists already, and is finished; {start_over}"
 
 
 @dataclass(frozen=True, eq=False)

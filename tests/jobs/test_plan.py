@@ -59,7 +59,7 @@ def test_the_job_reads_as_many_chunks_as_planned(source: Path, tmp_path: Path) -
     store.keys.clear()
     job.run()
     read = [key for key in store.keys if key.startswith("t/c/")]
-    assert len(read) * job.parts[0].demand.chunk_bytes == job.bytes_read
+    assert len(read) * job.parts[0].demand.source.chunk_bytes == job.bytes_read
 
 
 def test_a_store_of_a_petabyte_is_planned_from_metadata() -> None:
@@ -73,12 +73,13 @@ def test_a_store_of_a_petabyte_is_planned_from_metadata() -> None:
         zarr.create_array(
             store, name=name, shape=(n,), chunks=(n,), dtype="float64", dimension_names=[name]
         )
-    job = bigrad.plan(store, MemoryStore(), "time", memory="16GiB")
+    job = bigrad.plan(store, MemoryStore(), "time", memory="4GiB")
     part = job.parts[0]
     assert part.grid.block[1:] == shape[1:]
     assert len(part.grid) == math.ceil(shape[0] / part.grid.block[0])
-    assert job.projected_memory <= 16 * 2**30
-    assert part.amplification == pytest.approx(1 + 2 / part.grid.block[0], rel=1e-3)
+    assert job.projected_memory <= 4 * 2**30
+    assert part.amplification < 1.1
+    assert " strips of " in repr(job)
 
 
 def test_axes_that_are_differentiated_stay_whole_where_they_fit(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 import itertools
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -172,7 +173,9 @@ def test_results_do_not_depend_on_chunks_shards_or_workers(
     check(source, path / "out.zarr", coord, edge_order, ["t"])
 
 
-def block_by_block(source: Path, target: Path, coord: str | list[str], unit: int) -> None:
+def block_by_block(
+    source: Path, target: Path, coord: str | list[str], unit: int, sweep: int | None
+) -> None:
     """Run with the smallest blocks that there are, as under the tightest ceiling."""
     job = bigrad.plan(
         source,
@@ -182,20 +185,23 @@ def block_by_block(source: Path, target: Path, coord: str | list[str], unit: int
         memory=MEMORY,
         workers=2,
     )
-    part = job.parts[0]
-    grids = part.demand.grid(part.demand.target.unit)
-    smallest = type(part)(part.field, part.demand, grids, part.result, part.memory)
-    fields = {name: getattr(job, name) for name in job.__dataclass_fields__}
-    type(job)(**{**fields, "parts": (smallest,)}).run()
+    parts = []
+    for part in job.parts:
+        grid = part.demand.grid(part.demand.target.unit)
+        if sweep in part.demand.reach:
+            grid = replace(grid, sweep=sweep, run=3)
+        parts.append(replace(part, grid=grid))
+    replace(job, parts=tuple(parts)).run()
 
 
+@pytest.mark.parametrize("sweep", [None, 0, 1, 2])
 @pytest.mark.parametrize("unit", [1, 2, 4])
 @pytest.mark.parametrize("coord", COORDS, ids=str)
 def test_blocks_of_one_write_unit_give_the_same_bits(
-    tmp_path: Path, unit: int, coord: str | list[str]
+    tmp_path: Path, unit: int, coord: str | list[str], sweep: int | None
 ) -> None:
     source = write(grid(), tmp_path / "in.zarr", encoding={"t": {"chunks": (2, 3, 4)}})
-    block_by_block(source, tmp_path / "out.zarr", coord, unit)
+    block_by_block(source, tmp_path / "out.zarr", coord, unit, sweep)
     check(source, tmp_path / "out.zarr", coord, 1, ["t"])
 
 
@@ -352,15 +358,17 @@ def test_a_failed_job_names_the_block_and_leaves_nothing_that_opens(tmp_path: Pa
     source = write(grid(), tmp_path / "in.zarr", encoding={"t": {"chunks": (1, 7, 9)}})
     out = tmp_path / "out.zarr"
     job = bigrad.plan(_Failing(LocalStore(source)), out, "longitude", memory=MEMORY)
-    with pytest.raises(SourceError, match=r"block \d of \d of 't' \(time \d:\d.*disk on fire"):
+    with pytest.raises(
+        SourceError, match=r"block \d of \d of 't along longitude' \(time \d:\d.*disk on fire"
+    ):
         job.run()
     assert (out / MARKER).exists()
     with pytest.raises(FileNotFoundError):
         xr.open_zarr(out)
     with pytest.raises(SourceError, match="not a zarr group"):
         bigrad.plan(out, tmp_path / "next.zarr", "longitude", memory=MEMORY)
-    with pytest.raises(TargetError, match="unfinished"):
-        bigrad.plan(source, out, "longitude", memory=MEMORY)
+    with pytest.raises(TargetError, match="unfinished.*--resume"):
+        bigrad.plan(source, out, "longitude", memory=MEMORY).run()
     bigrad.plan(source, out, "longitude", memory=MEMORY, overwrite=True).run()
     assert not (out / MARKER).exists()
     check(source, out, "longitude", 1, ["t"])
@@ -416,10 +424,11 @@ def test_progress_comes_to_its_end(tmp_path: Path) -> None:
     source = write(grid(), tmp_path / "in.zarr", encoding={"t": {"chunks": (1, 7, 9)}})
     seen: list[Progress] = []
     job = bigrad.plan(source, tmp_path / "out.zarr", ["latitude", "longitude"], memory=MEMORY)
-    report = job.run(seen.append)
-    assert [p.tasks_done for p in seen] == list(range(1, job.blocks + 4))
+    report = job.run(progress=seen.append)
     assert seen[-1].bytes_done == seen[-1].bytes == report.bytes_written == 2 * 5 * 7 * 9 * 4
-    assert seen[-1].tasks_done == seen[-1].tasks
+    assert seen[-1].blocks_done == seen[-1].blocks == job.blocks == report.blocks
+    assert seen[-1].bytes_read == report.bytes_read == job.bytes_read
+    assert [p.blocks_done for p in seen] == sorted(p.blocks_done for p in seen)
 
 
 def test_an_error_of_the_caller_stops_the_job(tmp_path: Path) -> None:
@@ -429,7 +438,7 @@ def test_an_error_of_the_caller_stops_the_job(tmp_path: Path) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        bigrad.plan(source, tmp_path / "out.zarr", "time", memory=MEMORY).run(interrupt)
+        bigrad.plan(source, tmp_path / "out.zarr", "time", memory=MEMORY).run(progress=interrupt)
     assert (tmp_path / "out.zarr" / MARKER).exists()
 
 
