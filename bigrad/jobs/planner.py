@@ -36,7 +36,7 @@ _CHUNK_SECONDS = 0.3e-3  # of the event loop, for each chunk read or written
 _TASK_SECONDS = 4e-3
 
 _CONCURRENCIES = (1, 2, 4, 8)
-_MOST_CANDIDATES = 4_000
+_MOST_CANDIDATES = 1_000
 
 # Runs: enough of them that the last ones leave no core idle for long, none so long that much
 # is done again where a job is cut short.
