@@ -1,0 +1,515 @@
+"""Regions of zarr arrays, read from chunks and written as whole chunks, in the calling thread.
+
+zarr itself hands every chunk from an event loop to a pool of threads and back, and assembles
+regions on that one loop. A job has threads of its own, each with its own region: here each
+does all of its region's work, and codecs let the others run meanwhile.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import product
+from typing import Any
+
+import numpy as np
+import zarr
+from zarr.abc.store import ByteRequest, RangeByteRequest, SuffixByteRequest
+from zarr.codecs import ShardingCodec
+from zarr.core.array_spec import ArrayConfig, ArraySpec
+from zarr.core.buffer import default_buffer_prototype
+from zarr.core.codec_pipeline import BatchedCodecPipeline
+from zarr.dtype import UInt64
+
+from bigrad.errors import SourceError, TargetError
+from bigrad.jobs.blocks import Region
+from bigrad.jobs.codecs import Chain, Scratch, chain_of, chain_of_version_2
+from bigrad.jobs.objects import Bytes, Objects, Pieces, Request, Traffic, objects_of
+
+__all__ = ["Reader", "Writer", "read", "reader_of", "write", "writer_of"]
+
+Array = np.ndarray[Any, Any]
+
+# Of a shard, chunks that lie together are read together: this many bytes at most (or one
+# chunk), and over gaps of no more than that. A shard that is no larger than this is read at
+# once where all of its chunks are needed.
+_RUN = 16 * 2**20
+_GAP = 64 * 2**10
+
+_MISSING = 2**64 - 1
+
+
+def read(array: "zarr.Array[Any]", region: Region, out: Array | None = None) -> Array:
+    """Read a region of a zarr array as it is stored.
+
+    Parameters
+    ----------
+    array : zarr.Array
+        The array.
+    region : tuple of slice
+        A slice for each axis, with start and stop inside the array and no step.
+    out : numpy.ndarray, optional
+        Where to put the values: of the region's shape and the array's dtype, with any strides.
+
+    Returns
+    -------
+    numpy.ndarray
+        `out`, or a new array in C order; equal to ``array[region]``.
+
+    Raises
+    ------
+    SourceError
+        Where a chunk's bytes are not what its codecs made; names the array and the key.
+
+    Examples
+    --------
+    >>> array = zarr.create_array({}, shape=(3, 4), chunks=(2, 3), dtype="i2", fill_value=7)
+    >>> read(array, (slice(1, 3), slice(0, 2)))
+    array([[7, 7],
+           [7, 7]], dtype=int16)
+    """
+    return reader_of(array).read(region, out)
+
+
+def write(array: "zarr.Array[Any]", region: Region, values: Array) -> None:
+    """Write a region of a zarr array that consists of whole units of writing.
+
+    What lies in the region is never read, and chunks are stored whatever they hold, those
+    that hold nothing but the fill value too.
+
+    Parameters
+    ----------
+    array : zarr.Array
+        The array.
+    region : tuple of slice
+        A slice for each axis, from a multiple of the shard (the chunk, where there are no
+        shards) to another, or to the array's end.
+    values : numpy.ndarray
+        Of the region's shape and of the array's dtype, with any byte order and strides.
+
+    Raises
+    ------
+    TargetError
+        Where `region` or `values` are not as described.
+
+    Examples
+    --------
+    >>> array = zarr.create_array({}, shape=(3, 4), chunks=(2, 3), dtype="i2")
+    >>> write(array, (slice(2, 3), slice(0, 4)), np.arange(4, dtype="i2")[None])
+    >>> array[2]
+    array([0, 1, 2, 3], dtype=int16)
+    """
+    writer_of(array).write(region, values)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What a region and a unit of an array's grid have in common.
+
+    Attributes
+    ----------
+    place : tuple of int
+        Of the unit in the grid.
+    inside : tuple
+        The cells, counted from the unit's first: an index for its values.
+    outside : tuple
+        The same cells, counted from the region's first.
+    whole : bool
+        Whether these are all cells of the unit, none of them beyond the array's end.
+    """
+
+    place: tuple[int, ...]
+    inside: tuple[Any, ...]
+    outside: tuple[Any, ...]
+    whole: bool
+
+
+def _parts(region: Region, unit: tuple[int, ...]) -> Iterator[_Part]:
+    """Cut a region at the borders of a grid."""
+    along = [
+        [
+            _cut(number, size, cells.start, cells.stop)
+            for number in range(cells.start // size, -(-cells.stop // size))
+        ]
+        for cells, size in zip(region, unit, strict=True)
+    ]
+    for cuts in product(*along):
+        place, inside, outside, whole = zip(*cuts, strict=True) if cuts else ((), (), (), ())
+        # The ellipsis makes a view of an array without axes, too.
+        yield _Part(place, (*inside, ...), (*outside, ...), all(whole))
+
+
+def _cut(number: int, size: int, start: int, stop: int) -> tuple[int, slice, slice, bool]:
+    first = number * size
+    lo, hi = max(start, first), min(stop, first + size)
+    return number, slice(lo - first, hi - first), slice(lo - start, hi - start), hi - lo == size
+
+
+@dataclass(frozen=True, eq=False)
+class _Sharding:
+    """How a shard's chunks lie in it.
+
+    Attributes
+    ----------
+    counts : tuple of int
+        The number of chunks along each axis of a shard.
+    chunk : tuple of int
+        The shape of one.
+    index : Chain
+        The codecs of the index, which holds an offset and a length for each chunk.
+    index_bytes : int
+        Of the index as it is stored.
+    leading : bool
+        Whether it comes before the chunks; else it comes after them.
+    nbytes : int
+        Of all values of a shard.
+    """
+
+    counts: tuple[int, ...]
+    chunk: tuple[int, ...]
+    index: Chain
+    index_bytes: int
+    leading: bool
+    nbytes: int
+
+    @property
+    def index_range(self) -> ByteRequest:
+        """The range of an object where the index lies."""
+        if self.leading:
+            return RangeByteRequest(0, self.index_bytes)
+        return SuffixByteRequest(self.index_bytes)
+
+    def decoded(self, data: Bytes) -> Array:
+        """Decode an index."""
+        if len(data) != self.index_bytes:
+            msg = f"{len(data)} bytes where the index of a shard takes {self.index_bytes}"
+            raise ValueError(msg)
+        return self.index.decode(data, None, Scratch(self.index))
+
+    def within(self, whole: Bytes) -> Bytes:
+        """Return the index's part of a whole shard."""
+        return whole[: self.index_bytes] if self.leading else whole[-self.index_bytes :]
+
+    def encoded(self, index: Array) -> Any:
+        """Encode an index."""
+        return self.index.encode(index, _MISSING, Scratch(self.index))
+
+
+@dataclass(frozen=True, eq=False)
+class _Layout:
+    """All that reading and writing must know of an array, decided once.
+
+    Attributes
+    ----------
+    array : zarr.Array
+        The array.
+    objects : Objects
+        Of its store.
+    dtype : numpy.dtype
+        Of its values.
+    unit : tuple of int
+        What an object of the store holds: a shard, else a chunk.
+    chain : Chain
+        The codecs of a chunk, inside its shard where there are shards.
+    sharding : _Sharding or None
+        None where there are none.
+    fill : scalar
+        The value where nothing is stored.
+    """
+
+    array: "zarr.Array[Any]"
+    objects: Objects
+    dtype: np.dtype[Any]
+    unit: tuple[int, ...]
+    chain: Chain
+    sharding: _Sharding | None
+    fill: Any
+
+    @classmethod
+    def of(cls, array: "zarr.Array[Any]", concurrency: int | None) -> "_Layout":
+        metadata: Any = array.metadata
+        config = array.async_array.config
+        if metadata.zarr_format == 2:
+            config = replace(config, order=metadata.order)
+        spec = metadata.get_chunk_spec((0,) * array.ndim, config, default_buffer_prototype())
+        sharding = None
+        if metadata.zarr_format == 2:
+            pipeline: Any = array.async_array.codec_pipeline
+            (codec,) = pipeline
+            chain = chain_of_version_2(codec, metadata.filters or (), metadata.compressor, spec)
+        elif len(metadata.codecs) == 1 and type(metadata.codecs[0]) is ShardingCodec:
+            (codec,) = metadata.codecs
+            sharding = _sharding(codec, spec)
+            chain = chain_of(codec.codecs, replace(spec, shape=tuple(codec.chunk_shape)))
+        else:
+            chain = chain_of(metadata.codecs, spec)
+        fill = spec.dtype.default_scalar() if spec.fill_value is None else spec.fill_value
+        return cls(
+            array,
+            objects_of(array.store, concurrency),
+            spec.dtype.to_native_dtype(),
+            tuple(spec.shape),
+            chain,
+            sharding,
+            fill,
+        )
+
+    def key(self, place: tuple[int, ...]) -> str:
+        """Return the key of an object."""
+        key = self.array.metadata.encode_chunk_key(place)
+        return f"{self.array.path}/{key}" if self.array.path else key
+
+
+def _sharding(codec: ShardingCodec, spec: ArraySpec) -> _Sharding:
+    chunk = tuple(codec.chunk_shape)
+    counts = tuple(size // part for size, part in zip(spec.shape, chunk, strict=True))
+    index = ArraySpec(
+        shape=(*counts, 2),
+        dtype=UInt64(endianness="little"),
+        fill_value=_MISSING,
+        config=ArrayConfig(order="C", write_empty_chunks=True),
+        prototype=default_buffer_prototype(),
+    )
+    return _Sharding(
+        counts,
+        chunk,
+        chain_of(codec.index_codecs, index),
+        BatchedCodecPipeline.from_codecs(codec.index_codecs).compute_encoded_size(
+            16 * math.prod(counts), index
+        ),
+        codec.index_location.value == "start",
+        math.prod(spec.shape) * spec.dtype.to_native_dtype().itemsize,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Reader:
+    """Reads regions of an array; from `reader_of`.
+
+    Attributes
+    ----------
+    traffic : Traffic
+        Counts what is read.
+    """
+
+    _layout: _Layout
+    traffic: Traffic = field(default_factory=Traffic)
+
+    def read(self, region: Region, out: Array | None = None) -> Array:
+        """Read a region, as `bigrad.jobs.chunks.read` does."""
+        layout = self._layout
+        shape = tuple(cells.stop - cells.start for cells in region)
+        if out is None:
+            out = np.empty(shape, layout.dtype)
+        elif out.shape != shape or out.dtype != layout.dtype:
+            msg = (
+                f"`out` must be of shape {shape} and dtype {layout.dtype}, found {out.shape} and "
+                f"{out.dtype}"
+            )
+            raise SourceError(msg)
+        if 0 in shape:
+            return out
+        call = _Call(layout, self.traffic, Scratch(layout.chain))
+        if layout.sharding is None:
+            call.chunks(region, out)
+        else:
+            call.shards(region, out, layout.sharding)
+        return out
+
+
+@dataclass(frozen=True, eq=False)
+class _Call:
+    """One call of a reader."""
+
+    layout: _Layout
+    traffic: Traffic
+    scratch: Scratch
+
+    def chunks(self, region: Region, out: Array) -> None:
+        """Read chunks that are objects themselves."""
+        parts = list(_parts(region, self.layout.unit))
+        keys = [self.layout.key(part.place) for part in parts]
+        self.traffic.add(chunks=len(parts))
+        requests = ((key, None) for key in keys)
+        for key, part, data in zip(keys, parts, self._fetch(requests), strict=True):
+            self._decode(key, data, part, out)
+
+    def shards(self, region: Region, out: Array, sharding: _Sharding) -> None:
+        """Read chunks out of shards."""
+        shape = self.layout.array.shape
+        jobs = []
+        for shard in _parts(region, self.layout.unit):
+            parts = list(_parts(shard.inside[:-1], sharding.chunk))
+            present = math.prod(
+                -(-min(unit, size - number * unit) // chunk)
+                for unit, size, number, chunk in zip(
+                    self.layout.unit, shape, shard.place, sharding.chunk, strict=True
+                )
+            )
+            at_once = len(parts) == present and sharding.nbytes <= _RUN
+            self.traffic.add(chunks=len(parts))
+            jobs.append((self.layout.key(shard.place), out[shard.outside], parts, at_once))
+        requests = ((key, None if at_once else sharding.index_range) for key, *_, at_once in jobs)
+        for (key, view, parts, at_once), data in zip(jobs, self._fetch(requests), strict=True):
+            if data is None:
+                view[...] = self.layout.fill
+            else:
+                self._shard(key, data, at_once, parts, view, sharding)
+
+    def _shard(
+        self,
+        key: str,
+        data: Bytes,
+        at_once: bool,
+        parts: Sequence[_Part],
+        view: Array,
+        sharding: _Sharding,
+    ) -> None:
+        """Decode some chunks of a shard, from all of it or from its index."""
+        try:
+            index = sharding.decoded(sharding.within(data) if at_once else data)
+        except Exception as exc:
+            raise self._corrupted(key, exc) from exc
+        needed = tuple(
+            slice(first, last + 1)
+            for first, last in zip(parts[0].place, parts[-1].place, strict=True)
+        )
+        places = [(lo, lo + n) for lo, n in index[needed].reshape(-1, 2).tolist()]
+        for part, (lo, _) in zip(parts, places, strict=True):
+            if lo == _MISSING:
+                view[part.outside] = self.layout.fill
+        if at_once:
+            for part, (lo, hi) in zip(parts, places, strict=True):
+                if lo != _MISSING:
+                    self._decode(key, self._within(key, data, lo, hi), part, view)
+            return
+        runs = _runs(places)
+        requests = ((key, RangeByteRequest(lo, hi)) for lo, hi, _ in runs)
+        for (start, _, numbers), run in zip(runs, self._fetch(requests), strict=True):
+            for number in numbers:
+                lo, hi = places[number]
+                found = self._within(key, run, lo - start, hi - start)
+                self._decode(key, found, parts[number], view)
+
+    def _within(self, key: str, data: Bytes | None, lo: int, hi: int) -> Bytes:
+        if data is None or hi > len(data):
+            msg = "its index points to bytes that are not there"
+            raise self._corrupted(key, ValueError(msg))
+        return data[lo:hi]
+
+    def _decode(self, key: str, data: Bytes | None, part: _Part, out: Array) -> None:
+        view = out[part.outside]
+        if data is None:
+            view[...] = self.layout.fill
+            return
+        try:
+            values = self.layout.chain.decode(data, view if part.whole else None, self.scratch)
+        except Exception as exc:
+            raise self._corrupted(key, exc) from exc
+        if values is not view:
+            view[...] = values[part.inside]
+
+    def _fetch(self, requests: Iterator[Request]) -> Iterator[Bytes | None]:
+        for data in self.layout.objects.fetch(requests):
+            self.traffic.add(requests=1, stored=0 if data is None else len(data))
+            yield data
+
+    def _corrupted(self, key: str, exc: Exception) -> SourceError:
+        name = self.layout.array.name
+        return SourceError(
+            f"array {name!r} is corrupted: the object {key!r} cannot be decoded "
+            f"({type(exc).__name__}: {exc}); restore it from another copy of the data"
+        )
+
+
+def _runs(places: Sequence[tuple[int, int]]) -> list[tuple[int, int, list[int]]]:
+    """Join chunks of a shard to ranges that are read at once."""
+    runs: list[tuple[int, int, list[int]]] = []
+    present = (number for number, (lo, _) in enumerate(places) if lo != _MISSING)
+    for number in sorted(present, key=places.__getitem__):
+        lo, hi = places[number]
+        if runs:
+            start, stop, numbers = runs[-1]
+            if lo - stop <= _GAP and max(hi, stop) - start <= _RUN:
+                runs[-1] = start, max(hi, stop), [*numbers, number]
+                continue
+        runs.append((lo, hi, [number]))
+    return runs
+
+
+@dataclass(frozen=True, eq=False)
+class Writer:
+    """Writes regions of an array; from `writer_of`."""
+
+    _layout: _Layout
+
+    def write(self, region: Region, values: Array) -> None:
+        """Write a region, as `bigrad.jobs.chunks.write` does."""
+        self._check(region, values)
+        scratch = Scratch(self._layout.chain)
+        self._layout.objects.put(
+            (self._layout.key(part.place), self._pieces(values[part.outside], scratch))
+            for part in _parts(region, self._layout.unit)
+        )
+
+    def _pieces(self, values: Array, scratch: Scratch) -> Pieces:
+        layout = self._layout
+        if layout.sharding is None:
+            yield layout.chain.encode(values, layout.fill, scratch)
+            return
+        sharding = layout.sharding
+        index = np.full((*sharding.counts, 2), _MISSING, "<u8")
+        kept = []
+        end = sharding.index_bytes if sharding.leading else 0
+        for part in _parts(tuple(slice(0, size) for size in values.shape), sharding.chunk):
+            data = layout.chain.encode(values[part.outside], layout.fill, scratch)
+            index[part.place] = end, len(data)
+            end += len(data)
+            if sharding.leading:
+                # A copy, as the memory may serve for the next chunk, too.
+                kept.append(bytes(data))
+            else:
+                yield data
+        yield sharding.encoded(index)
+        yield from kept
+
+    def _check(self, region: Region, values: Array) -> None:
+        layout = self._layout
+        name = layout.array.name
+        whole = all(
+            0 <= cells.start <= cells.stop <= size
+            and cells.start % unit == 0
+            and (cells.stop % unit == 0 or cells.stop == size)
+            for cells, size, unit in zip(region, layout.array.shape, layout.unit, strict=True)
+        )
+        if not whole:
+            msg = (
+                f"`region` {region} of {name!r} is not made of whole units of {layout.unit} "
+                "cells, which are written as one; give a region that is"
+            )
+            raise TargetError(msg)
+        shape = tuple(cells.stop - cells.start for cells in region)
+        if values.shape != shape or not np.can_cast(values.dtype, layout.dtype, "equiv"):
+            msg = (
+                f"`values` for {name!r} must be of shape {shape} and dtype {layout.dtype}, found "
+                f"{values.shape} and {values.dtype}"
+            )
+            raise TargetError(msg)
+
+
+def reader_of(array: "zarr.Array[Any]", concurrency: int | None = None) -> Reader:
+    """Decide how to read an array, for use from any number of threads.
+
+    Parameters
+    ----------
+    array : zarr.Array
+        The array.
+    concurrency : int, optional
+        How many objects one call asks for at a time where the store is not of this machine;
+        by default what zarr's configuration says.
+    """
+    return Reader(_Layout.of(array, concurrency))
+
+
+def writer_of(array: "zarr.Array[Any]", concurrency: int | None = None) -> Writer:
+    """Decide how to write an array, for use from any number of threads; as `reader_of`."""
+    return Writer(_Layout.of(array, concurrency))

@@ -1,0 +1,318 @@
+import asyncio
+import threading
+import warnings
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numcodecs
+import numpy as np
+import pytest
+import zarr
+from fsspec.implementations.memory import MemoryFileSystem
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from zarr.codecs import (
+    BloscCodec,
+    BytesCodec,
+    Crc32cCodec,
+    GzipCodec,
+    ShardingCodec,
+    TransposeCodec,
+    ZstdCodec,
+)
+from zarr.storage import FsspecStore, LocalStore, MemoryStore, WrapperStore, ZipStore
+
+from bigrad.errors import TargetError
+from bigrad.jobs.chunks import read, reader_of, write, writer_of
+from tests.jobs.stores import Counting
+
+SHAPE = (7, 9, 11)
+CHUNKS = (3, 4, 5)
+SHARDS = (6, 8, 10)
+
+
+def sharding(*codecs: Any, **options: Any) -> dict[str, Any]:
+    return {
+        "chunks": SHARDS,
+        "serializer": ShardingCodec(chunk_shape=CHUNKS, codecs=codecs, **options),
+        "compressors": None,
+    }
+
+
+def numcodecs_codec(name: str, **configuration: Any) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that version 3 does not specify it
+        return getattr(zarr.codecs.numcodecs, name)(**configuration)
+
+
+LAYOUTS: dict[str, dict[str, Any]] = {
+    "default": {},
+    "none": {"compressors": None},
+    "blosc": {"compressors": BloscCodec(cname="lz4")},
+    "gzip": {"compressors": GzipCodec(level=1)},
+    "zstd, checksum": {"compressors": [ZstdCodec(level=3, checksum=True), Crc32cCodec()]},
+    "crc32c": {"compressors": [Crc32cCodec()]},
+    "big endian": {"serializer": BytesCodec(endian="big")},
+    "transposed": {"filters": [TransposeCodec(order=(2, 0, 1)), TransposeCodec(order=(0, 2, 1))]},
+    "v2 keys": {"chunk_key_encoding": {"name": "v2", "separator": "/"}},
+    "float64": {"dtype": "f8", "fill_value": np.nan},
+    "int8": {"dtype": "i1"},
+    "complex": {"dtype": "c8"},
+    "boolean": {"dtype": "?"},
+    "zlib of numcodecs": {"compressors": [numcodecs_codec("Zlib", level=1), ZstdCodec()]},
+    "delta of numcodecs": {"filters": [numcodecs_codec("Delta", dtype="<f4")]},
+    "sharded": {"shards": SHARDS},
+    "sharded, one chunk": {"shards": CHUNKS},
+    "sharded, none": {"shards": SHARDS, "compressors": None},
+    "sharded, index first": sharding(BytesCodec(), ZstdCodec(), index_location="start"),
+    "sharded, raw, index first": sharding(BytesCodec(endian="big"), index_location="start"),
+    "sharded, bare index": sharding(BytesCodec(), ZstdCodec(), index_codecs=[BytesCodec()]),
+    "sharded, transposed": sharding(
+        TransposeCodec(order=(1, 2, 0)), BytesCodec(), BloscCodec(), Crc32cCodec()
+    ),
+    "sharded twice": sharding(
+        ShardingCodec(chunk_shape=(1, 2, 5), codecs=[BytesCodec(), ZstdCodec()])
+    ),
+    "sharded and compressed": sharding(BytesCodec()) | {"compressors": GzipCodec()},
+    "version 2": {"zarr_format": 2},
+    "version 2, none": {"zarr_format": 2, "compressors": None},
+    "version 2, no fill": {"zarr_format": 2, "fill_value": None},
+    "version 2, F": {"zarr_format": 2, "order": "F", "compressors": numcodecs.Blosc()},
+    "version 2, big endian": {"zarr_format": 2, "dtype": ">f4", "compressors": numcodecs.GZip()},
+    "version 2, filters": {
+        "zarr_format": 2,
+        "order": "F",
+        "filters": [numcodecs.Delta("<f4"), numcodecs.Shuffle(4)],
+        "compressors": numcodecs.LZ4(),
+    },
+}
+
+
+def made(layout: str, store: Any = None, **options: Any) -> "zarr.Array[Any]":
+    chosen = {"shape": SHAPE, "chunks": CHUNKS, "dtype": "f4", "fill_value": 0}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of codecs behind a shard, and those of numcodecs
+        array = zarr.create_array(
+            store=MemoryStore() if store is None else store,
+            name="deep/t",
+            **{**chosen, **LAYOUTS[layout], **options},
+        )
+    return array.with_config({"write_empty_chunks": True})
+
+
+def values(array: "zarr.Array[Any]", seed: int = 0) -> Any:
+    rng = np.random.default_rng(seed)
+    return rng.integers(-99, 99, array.shape).astype(np.dtype(array.dtype))
+
+
+def whole(array: "zarr.Array[Any]") -> tuple[slice, ...]:
+    return tuple(slice(0, size) for size in array.shape)
+
+
+def same(found: Any, expected: Any) -> None:
+    assert found.dtype == expected.dtype
+    assert found.shape == expected.shape
+    assert found.tobytes() == expected.tobytes()
+
+
+@pytest.fixture(params=LAYOUTS)
+def filled(request: pytest.FixtureRequest) -> Any:
+    """As zarr wrote it, with shards missing, and chunks in the others."""
+    array = made(request.param)
+    array[3:, :4] = values(array)[3:, :4]
+    return array
+
+
+regions = st.tuples(
+    *(
+        st.tuples(st.integers(0, n), st.integers(0, n)).map(sorted).map(lambda p: slice(*p))
+        for n in SHAPE
+    )
+)
+
+
+@pytest.mark.filterwarnings("ignore:Combining a `sharding_indexed`")
+def test_reads_what_zarr_reads(filled: "zarr.Array[Any]") -> None:
+    expected = np.ascontiguousarray(filled[...])
+    wide = np.empty([2 * size for size in SHAPE], expected.dtype)
+    reader = reader_of(filled)
+
+    @settings(max_examples=15, deadline=None)
+    @given(regions)
+    def check(region: tuple[slice, ...]) -> None:
+        same(reader.read(region), expected[region])
+        strided = wide[tuple(slice(2 * cells.start, 2 * cells.stop, 2) for cells in region)]
+        assert reader.read(region, strided) is strided
+        same(strided, expected[region])
+
+    check()
+    found = reader.read(whole(filled))
+    assert found.flags.c_contiguous
+    same(found, expected)
+    lying_otherwise = np.empty(SHAPE, expected.dtype, order="F")
+    same(reader.read(whole(filled), lying_otherwise), expected)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("kind", ["local", "memory"])
+@pytest.mark.filterwarnings("ignore:Combining a `sharding_indexed`")
+def test_writes_what_zarr_reads(layout: str, kind: str, tmp_path: Path) -> None:
+    stores: list[Any] = (
+        [LocalStore(tmp_path / "one"), LocalStore(tmp_path / "other")]
+        if kind == "local"
+        else [MemoryStore(), MemoryStore()]
+    )
+    ours, theirs = (made(layout, store) for store in stores)
+    expected = values(ours)
+    expected[:3, :4] = 0
+    theirs[...] = expected
+    unit = ours.shards or ours.chunks
+    if "and compressed" in layout:
+        unit = SHARDS
+    writer = writer_of(ours)
+    for start in range(0, SHAPE[0], unit[0]):
+        part = slice(start, min(start + unit[0], SHAPE[0]))
+        writer.write((part, *whole(ours)[1:]), np.asfortranarray(expected[part]))
+    same(ours[...], expected)
+    assert keys(stores[0]) == keys(stores[1])
+
+
+def keys(store: Any) -> list[str]:
+    async def listed() -> list[str]:
+        return sorted([key async for key in store.list()])
+
+    return asyncio.run(listed())
+
+
+@pytest.mark.parametrize("options", [{}, {"zarr_format": 2}])
+def test_arrays_without_axes_and_without_cells(options: dict[str, Any]) -> None:
+    scalar = zarr.create_array({}, shape=(), dtype="f8", fill_value=3.0, **options)
+    same(read(scalar, ()), np.array(3.0))
+    write(scalar, (), np.array(-0.0))
+    same(read(scalar, ()), np.array(-0.0))
+    empty = zarr.create_array({}, shape=(0, 3), chunks=(2, 2), dtype="f8", **options)
+    assert read(empty, (slice(0, 0), slice(0, 3))).shape == (0, 3)
+    write(empty, (slice(0, 0), slice(0, 3)), np.empty((0, 3)))
+
+
+def test_a_write_neither_reads_nor_leaves_out_anything(tmp_path: Path) -> None:
+    counting = Counting(LocalStore(tmp_path / "a"))
+    array = made("sharded", counting)
+    counting.keys.clear()
+    writer_of(array).write(whole(array), np.zeros(SHAPE, "f4"))
+    assert not counting.keys
+    assert len(list((tmp_path / "a" / "deep" / "t" / "c").rglob("*"))) == 2 + 4 + 8
+    with pytest.raises(TargetError, match="whole units"):
+        write(array, (slice(0, 3), *whole(array)[1:]), np.zeros((3, *SHAPE[1:]), "f4"))
+    with pytest.raises(TargetError, match="dtype float32"):
+        write(array, whole(array), np.zeros(SHAPE))
+
+
+def test_a_failed_write_leaves_the_old_object_and_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    array = made("sharded", LocalStore(tmp_path))
+    before = values(array)
+    write(array, whole(array), before)
+    names = sorted(tmp_path.rglob("*"))
+    encoded = iter(range(5))
+
+    def failing(self: Any, data: Any) -> Any:
+        next(encoded)
+        return data
+
+    monkeypatch.setattr("bigrad.jobs.codecs._Zstd.encode", failing)
+    with pytest.raises(RuntimeError):
+        write(array, whole(array), values(array, 1))
+    assert sorted(tmp_path.rglob("*")) == names
+    same(array[...], before)
+
+
+@pytest.mark.parametrize("layout", ["gzip", "zlib of numcodecs", "sharded", "version 2, filters"])
+def test_all_happens_in_the_calling_thread(
+    layout: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    array = made(layout, LocalStore(tmp_path))
+    threads = set[str]()
+
+    def noting(function: Callable[..., Any]) -> Callable[..., Any]:
+        def noted(*args: Any, **kwargs: Any) -> Any:
+            threads.add(threading.current_thread().name)
+            return function(*args, **kwargs)
+
+        return noted
+
+    monkeypatch.setattr(Path, "open", noting(Path.open))
+    monkeypatch.setattr("numcodecs.gzip.GZip.decode", noting(numcodecs.GZip.decode))
+    monkeypatch.setattr("numcodecs.zlib.Zlib.decode", noting(numcodecs.Zlib.decode))
+    monkeypatch.setattr("numcodecs.zlib.Zlib.encode", noting(numcodecs.Zlib.encode))
+    write(array, whole(array), values(array))
+    same(read(array, whole(array)), values(array))
+    assert threads == {"MainThread"}
+
+
+class Slow(WrapperStore[Any]):
+    """Answers late, and knows how many wait."""
+
+    waiting = 0
+    most = 0
+
+    async def get(self, *args: Any, **kwargs: Any) -> Any:
+        self.waiting += 1
+        self.most = max(self.most, self.waiting)
+        await asyncio.sleep(0.002)
+        self.waiting -= 1
+        return await super().get(*args, **kwargs)
+
+
+@pytest.mark.parametrize("layout", ["default", "sharded"])
+def test_other_stores_are_asked_for_several_objects_at_a_time(layout: str) -> None:
+    plain = made(layout)
+    write(plain, whole(plain), values(plain))
+    array = zarr.open_array(Slow(plain.store), path="deep/t", mode="r+")
+    same(reader_of(array, concurrency=4).read(whole(array)), values(plain))
+    assert isinstance(array.store, Slow)
+    assert array.store.most == 4
+
+
+@pytest.mark.parametrize("layout", ["default", "sharded", "version 2"])
+@pytest.mark.parametrize("kind", ["fsspec", "zip"])
+def test_other_stores(layout: str, kind: str, tmp_path: Path) -> None:
+    store: Any
+    if kind == "zip":
+        store = ZipStore(tmp_path / "a.zip", mode="w")
+    else:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that its file system is not asynchronous
+            store = FsspecStore.from_url(f"memory://{tmp_path}")
+    array = made(layout, store)
+    expected = values(array)
+    write(array, whole(array), expected)
+    part = (slice(1, 7), slice(3, 5), slice(0, 11))
+    same(read(array, part), expected[part])
+    same(np.ascontiguousarray(array[...]), expected)
+    store.close()
+    MemoryFileSystem.store.clear()
+
+
+def test_counts_what_is_read(tmp_path: Path) -> None:
+    for layout, region, requests, chunks in (
+        ("default", whole, 27, 27),
+        ("sharded", whole, 8, 27),
+        ("sharded", lambda array: (slice(0, 1), slice(0, 1), slice(0, 11)), 2 + 2, 3),
+    ):
+        counting = Counting(LocalStore(tmp_path / layout))
+        array = made(layout, counting, overwrite=True)
+        write(array, whole(array), values(array))
+        reader = reader_of(array)
+        counting.keys.clear()
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda _: reader.read(region(array)), range(20)))  # noqa: B023
+        assert reader.traffic.requests == len(counting.keys) == 20 * requests
+        assert reader.traffic.chunks == 20 * chunks
+        stored = sum(
+            path.stat().st_size for path in (tmp_path / layout).rglob("c/**/*") if path.is_file()
+        )
+        assert reader.traffic.stored == 20 * stored or requests == 4
