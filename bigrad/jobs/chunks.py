@@ -185,9 +185,11 @@ class _Sharding:
             raise ValueError(msg)
         return self.index.decode(data, None, Scratch(self.index))
 
-    def within(self, whole: Bytes) -> Bytes:
-        """Return the index's part of a whole shard."""
-        return whole[: self.index_bytes] if self.leading else whole[-self.index_bytes :]
+    def parted(self, whole: Bytes) -> tuple[Bytes, Bytes]:
+        """Part a whole shard into its index and what may hold chunks, in its place."""
+        if self.leading:
+            return whole[: self.index_bytes], whole
+        return whole[-self.index_bytes :], whole[: -self.index_bytes]
 
     def encoded(self, index: Array) -> Any:
         """Encode an index."""
@@ -366,7 +368,8 @@ class _Call:
     ) -> None:
         """Decode some chunks of a shard, from all of it or from its index."""
         try:
-            index = sharding.decoded(sharding.within(data) if at_once else data)
+            index_data, data = sharding.parted(data) if at_once else (data, data)
+            index = sharding.decoded(index_data)
         except Exception as exc:
             raise self._corrupted(key, exc) from exc
         needed = tuple(
@@ -383,8 +386,13 @@ class _Call:
                     self._decode(key, self._within(key, data, lo, hi), part, view)
             return
         runs = _runs(places)
-        requests = ((key, RangeByteRequest(lo, hi)) for lo, hi, _ in runs)
-        for (start, _, numbers), run in zip(runs, self._fetch(requests), strict=True):
+        fetched = self._fetch((key, RangeByteRequest(lo, hi)) for lo, hi, _ in runs)
+        for start, _, numbers in runs:
+            try:
+                run = next(fetched)
+            except (ValueError, OverflowError, MemoryError) as exc:
+                # What a file system says of a range that no object can have.
+                raise self._corrupted(key, exc) from exc
             for number in numbers:
                 lo, hi = places[number]
                 found = self._within(key, run, lo - start, hi - start)

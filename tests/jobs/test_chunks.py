@@ -1,11 +1,12 @@
 import asyncio
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import google_crc32c
 import numcodecs
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ from zarr.codecs import (
 )
 from zarr.storage import FsspecStore, LocalStore, MemoryStore, WrapperStore, ZipStore
 
-from bigrad.errors import TargetError
+from bigrad.errors import SourceError, TargetError
 from bigrad.jobs.chunks import read, reader_of, write, writer_of
 from tests.jobs.stores import Counting
 
@@ -316,3 +317,105 @@ def test_counts_what_is_read(tmp_path: Path) -> None:
             path.stat().st_size for path in (tmp_path / layout).rglob("c/**/*") if path.is_file()
         )
         assert reader.traffic.stored == 20 * stored or requests == 4
+
+
+CHECKED = "checked"  # any wrong byte is found
+SIZED = "sized"  # a missing or superfluous byte is
+
+CODECS: dict[str, tuple[str, dict[str, Any]]] = {
+    "none": (SIZED, {"compressors": None}),
+    "zstd": (SIZED, {"compressors": ZstdCodec()}),
+    "zstd, checksum": (CHECKED, {"compressors": ZstdCodec(checksum=True)}),
+    "blosc": (SIZED, {"compressors": BloscCodec(cname="lz4")}),
+    "blosc, crc32c": (CHECKED, {"compressors": [BloscCodec(), Crc32cCodec()]}),
+    "gzip": (CHECKED, {"compressors": GzipCodec()}),
+    "crc32c": (CHECKED, {"compressors": Crc32cCodec()}),
+    "none, version 2": (SIZED, {"zarr_format": 2, "compressors": None}),
+    "zstd, version 2": (SIZED, {"zarr_format": 2, "compressors": numcodecs.Zstd()}),
+    "blosc, version 2": (SIZED, {"zarr_format": 2, "compressors": numcodecs.Blosc()}),
+    "gzip, version 2": (CHECKED, {"zarr_format": 2, "compressors": numcodecs.GZip()}),
+    "lz4, version 2": (SIZED, {"zarr_format": 2, "compressors": numcodecs.LZ4()}),
+}
+
+
+def damaged(data: bytes, flips: bool) -> Iterator[bytes]:
+    yield b""
+    yield data[: len(data) // 2]
+    yield data[:-1]
+    yield data + b"\1"
+    yield data + data
+    if not flips:
+        return
+    yield data[1:]
+    for place in range(0, len(data), max(1, len(data) // 16)):
+        yield data[:place] + bytes([data[place] ^ 4]) + data[place + 1 :]
+
+
+@pytest.mark.parametrize("shards", [None, SHARDS], ids=["chunks", "shards"])
+@pytest.mark.parametrize("codec", CODECS)
+def test_corruption_is_an_error_that_names_array_and_key(
+    codec: str, shards: tuple[int, ...] | None, tmp_path: Path
+) -> None:
+    found, options = CODECS[codec]
+    if shards and "zarr_format" in options:
+        pytest.skip("version 2 has no shards")
+    array = made("default", LocalStore(tmp_path), shards=shards, **options)
+    # Noise in chunks large enough that codecs split them, or give up on them.
+    expected = np.random.default_rng(0).normal(size=SHAPE).astype("f4")
+    expected[:2] = 0
+    array[...] = expected
+    key = f"deep/t/{array.metadata.encode_chunk_key((0, 0, 0))}"
+    path = tmp_path / key
+    sound = path.read_bytes()
+    # All of a shard, and one chunk of it, are read in different ways.
+    parts = [whole(array), (slice(0, 1), slice(0, 1), slice(0, 1))]
+    read_wrong = 0
+    for data in damaged(sound, flips=found is CHECKED):
+        path.write_bytes(data)
+        for part in parts:
+            try:
+                same(read(array, part), expected[part])
+            except SourceError as exc:
+                read_wrong += 1
+                assert "'/deep/t'" in str(exc)  # noqa: PT017
+                assert repr(key) in str(exc)  # noqa: PT017
+    assert read_wrong >= 5 * (2 if shards is None else 1)
+
+
+def test_half_of_a_blosc_object_is_an_error_however_it_decodes(tmp_path: Path) -> None:
+    array = zarr.create_array(
+        tmp_path, shape=(2**20,), chunks=(2**20,), dtype="u1", compressors=BloscCodec(cname="lz4")
+    )
+    array[:] = np.random.default_rng(0).integers(0, 4, 2**20).astype("u1")
+    path = tmp_path / "c" / "0"
+    data = path.read_bytes()
+    for kept in (len(data) - 1, len(data) // 2, 100, 16, 15):
+        path.write_bytes(data[:kept])
+        with pytest.raises(SourceError, match="Blosc"):
+            read(array, (slice(0, 2**20),))
+
+
+@pytest.mark.parametrize("location", ["start", "end"])
+@pytest.mark.parametrize("entry", [(2**40, 8), (0, 2**40), (2**63, 2**63), (2**64 - 2, 1), (8, 0)])
+def test_an_index_that_points_outside_its_shard_is_an_error(
+    location: str, entry: tuple[int, int], tmp_path: Path
+) -> None:
+    array = zarr.create_array(
+        tmp_path,
+        shape=(8,),
+        chunks=(8,),
+        dtype="u1",
+        serializer=ShardingCodec(chunk_shape=(4,), codecs=[BytesCodec()], index_location=location),
+        compressors=None,
+        fill_value=0,
+    )
+    array[:] = np.arange(8)
+    index = np.array([*entry, 4 + 36 * (location == "start"), 4], "<u8").tobytes()
+    index += int(google_crc32c.value(index)).to_bytes(4, "little")
+    path = tmp_path / "c" / "0"
+    data = path.read_bytes()
+    path.write_bytes(index + data[36:] if location == "start" else data[:-36] + index)
+    same(read(array, (slice(4, 8),)), np.arange(4, 8, dtype="u1"))
+    for part in (slice(0, 4), slice(0, 8), slice(3, 5)):
+        with pytest.raises(SourceError, match="'c/0'"):
+            read(array, (part,))
