@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
@@ -19,6 +19,7 @@ from bigrad.jobs.storage import Place, describe, open_store
 __all__ = [
     "Layout",
     "ObjectKeys",
+    "Packing",
     "Source",
     "layout_of",
     "metadata_objects",
@@ -27,7 +28,8 @@ __all__ = [
 ]
 
 # What xarray moves from a variable's attributes to its encoding when it decodes the values.
-_PACKING = ("scale_factor", "add_offset", "_FillValue", "missing_value", "_Unsigned")
+_MARKS = ("_FillValue", "missing_value")
+_PACKING = ("scale_factor", "add_offset", *_MARKS, "_Unsigned")
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,35 @@ def layout_of(array: "zarr.Array[Any]") -> Layout:
 
 
 @dataclass(frozen=True, eq=False)
+class Packing:
+    """How stored values become those that xarray shows; in effect, CF's attributes.
+
+    Attributes
+    ----------
+    attributes : mapping
+        Of the variable as it is stored.
+
+    Examples
+    --------
+    >>> packing = Packing({"scale_factor": 0.5, "_FillValue": -1})
+    >>> packing.decode(np.array([4, -1], "i2"))
+    array([ 2., nan])
+    """
+
+    attributes: Mapping[Any, Any]
+
+    def decode(self, stored: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+        """Decode a region, as xarray does when it is loaded through a lazy variable."""
+        # The names say nothing: one that is a dimension, too, would become an index.
+        dims = [f"axis {number}" for number in range(stored.ndim)]
+        dataset = xr.Dataset({"stored": (dims, stored, self.attributes)})
+        decoded: np.ndarray[Any, Any] = xr.decode_cf(dataset, decode_times=False)[
+            "stored"
+        ].to_numpy()
+        return decoded
+
+
+@dataclass(frozen=True, eq=False)
 class Source:
     """A zarr group to read from.
 
@@ -121,6 +152,24 @@ class Source:
     def is_packed(self, name: str) -> bool:
         """Whether loading a variable makes new values of the stored ones."""
         return any(key in self.dataset[name].encoding for key in _PACKING)
+
+    def packing(self, name: str) -> Packing | None:
+        """Return what decodes a variable; None where its values are those that are stored."""
+        others = [other for other in self.dataset.variables if other != name]
+        stored = _open_dataset(
+            self.store,
+            consolidated=self.consolidated,
+            drop_variables=others,
+            mask_and_scale=False,
+            decode_times=False,
+        )[name].variable
+        kept = {key: stored.attrs[key] for key in _PACKING if key in stored.attrs}
+        # That NaN stands for NaN, as xarray writes of floats, changes nothing.
+        marks = [kept.pop(key) for key in _MARKS if key in kept and stored.dtype.kind == "f"]
+        telling = [mark for mark in marks if not np.isnan(np.asarray(mark, float)).all()]
+        if not kept and not telling and self.array(name).dtype == self.dataset[name].dtype:
+            return None
+        return Packing(stored.attrs)
 
     def is_numeric(self, name: str) -> bool:
         """Whether a variable holds numbers: not times, durations, booleans or text."""
