@@ -6,14 +6,15 @@ does all of its region's work, and codecs let the others run meanwhile.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import zarr
-from zarr.abc.store import ByteRequest, RangeByteRequest, SuffixByteRequest
+from zarr.abc.store import ByteRequest, RangeByteRequest, Store, SuffixByteRequest
 from zarr.codecs import ShardingCodec
 from zarr.core.array_spec import ArrayConfig, ArraySpec
 from zarr.core.buffer import default_buffer_prototype
@@ -22,12 +23,14 @@ from zarr.dtype import UInt64
 
 from bigrad.errors import SourceError, TargetError
 from bigrad.jobs.blocks import Region
-from bigrad.jobs.codecs import Chain, Scratch, chain_of, chain_of_version_2
+from bigrad.jobs.codecs import Chain, Scratch, chain_of, chain_of_version_2, stored_bytes
 from bigrad.jobs.objects import Bytes, Objects, Pieces, Request, Traffic, objects_of
 
 __all__ = ["Reader", "Writer", "read", "reader_of", "write", "writer_of"]
 
 Array = np.ndarray[Any, Any]
+
+_T = TypeVar("_T")
 
 # Of a shard, chunks that lie together are read together: this many bytes at most (or one
 # chunk), and over gaps of no more than that. A shard that is no larger than this is read at
@@ -36,6 +39,9 @@ _RUN = 16 * 2**20
 _GAP = 64 * 2**10
 
 _MISSING = 2**64 - 1
+
+# Python's objects for each chunk of a shard.
+_BOOKKEEPING = 1024
 
 
 def read(array: "zarr.Array[Any]", region: Region, out: Array | None = None) -> Array:
@@ -101,7 +107,7 @@ def write(array: "zarr.Array[Any]", region: Region, values: Array) -> None:
     writer_of(array).write(region, values)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Part:
     """What a region and a unit of an array's grid have in common.
 
@@ -172,6 +178,11 @@ class _Sharding:
     nbytes: int
 
     @property
+    def books(self) -> int:
+        """Bytes of the index as it is decoded and encoded, and of Python's objects."""
+        return math.prod(self.counts) * _BOOKKEEPING + 4 * self.index_bytes
+
+    @property
     def index_range(self) -> ByteRequest:
         """The range of an object where the index lies."""
         if self.leading:
@@ -227,7 +238,9 @@ class _Layout:
     fill: Any
 
     @classmethod
-    def of(cls, array: "zarr.Array[Any]", concurrency: int | None) -> "_Layout":
+    def of(
+        cls, array: "zarr.Array[Any]", concurrency: int | None, store: Store | None = None
+    ) -> "_Layout":
         metadata: Any = array.metadata
         config = array.async_array.config
         if metadata.zarr_format == 2:
@@ -247,7 +260,7 @@ class _Layout:
         fill = spec.dtype.default_scalar() if spec.fill_value is None else spec.fill_value
         return cls(
             array,
-            objects_of(array.store, concurrency),
+            objects_of(array.store if store is None else store, concurrency),
             spec.dtype.to_native_dtype(),
             tuple(spec.shape),
             chain,
@@ -296,6 +309,24 @@ class Reader:
     _layout: _Layout
     traffic: Traffic = field(default_factory=Traffic)
 
+    @property
+    def working_bytes(self) -> int:
+        """Most bytes that a call holds besides the values it returns.
+
+        These are the objects, or parts of shards, that are on their way, and what decoding a
+        chunk takes. The bound holds for objects no larger than codecs make them of noise
+        (`stored_bytes`), and for frames of zstd that tell their size; what zarr writes is so.
+        """
+        layout, sharding = self._layout, self._layout.sharding
+        fetched, books = stored_bytes(layout.chain.nbytes), 0
+        if sharding is not None:
+            parts = stored_bytes(sharding.nbytes) + sharding.index_bytes
+            fetched = parts if sharding.nbytes <= _RUN else max(_RUN, fetched)
+            # The indices of the next shards wait while one is read.
+            fetched += sharding.index_bytes
+            books = sharding.books
+        return layout.objects.in_flight * (fetched + books) + layout.chain.decoding_bytes
+
     def read(self, region: Region, out: Array | None = None) -> Array:
         """Read a region, as `bigrad.jobs.chunks.read` does."""
         layout = self._layout
@@ -328,34 +359,47 @@ class _Call:
 
     def chunks(self, region: Region, out: Array) -> None:
         """Read chunks that are objects themselves."""
-        parts = list(_parts(region, self.layout.unit))
-        keys = [self.layout.key(part.place) for part in parts]
-        self.traffic.add(chunks=len(parts))
-        requests = ((key, None) for key in keys)
-        for key, part, data in zip(keys, parts, self._fetch(requests), strict=True):
+        wanted = (
+            ((self.layout.key(part.place), None), part)
+            for part in _parts(region, self.layout.unit)
+        )
+        for (key, _), part, data in self._fetch(wanted):
+            self.traffic.add(chunks=1)
             self._decode(key, data, part, out)
+            # Not held while the next one is fetched; nor is any other below.
+            del data
 
     def shards(self, region: Region, out: Array, sharding: _Sharding) -> None:
         """Read chunks out of shards."""
-        shape = self.layout.array.shape
-        jobs = []
-        for shard in _parts(region, self.layout.unit):
-            parts = list(_parts(shard.inside[:-1], sharding.chunk))
-            present = math.prod(
-                -(-min(unit, size - number * unit) // chunk)
-                for unit, size, number, chunk in zip(
-                    self.layout.unit, shape, shard.place, sharding.chunk, strict=True
-                )
-            )
-            at_once = len(parts) == present and sharding.nbytes <= _RUN
+
+        def wanted() -> Iterator[tuple[Request, tuple[_Part, list[_Part]]]]:
+            for shard in _parts(region, self.layout.unit):
+                parts = list(_parts(shard.inside[:-1], sharding.chunk))
+                at_once = sharding.nbytes <= _RUN and len(parts) == self._present(shard, sharding)
+                part = None if at_once else sharding.index_range
+                yield (self.layout.key(shard.place), part), (shard, parts)
+
+        for (key, part), (shard, parts), data in self._fetch(wanted()):
             self.traffic.add(chunks=len(parts))
-            jobs.append((self.layout.key(shard.place), out[shard.outside], parts, at_once))
-        requests = ((key, None if at_once else sharding.index_range) for key, *_, at_once in jobs)
-        for (key, view, parts, at_once), data in zip(jobs, self._fetch(requests), strict=True):
+            view = out[shard.outside]
             if data is None:
                 view[...] = self.layout.fill
             else:
-                self._shard(key, data, at_once, parts, view, sharding)
+                self._shard(key, data, part is None, parts, view, sharding)
+            del data
+
+    def _present(self, shard: _Part, sharding: _Sharding) -> int:
+        """Count the chunks of a shard that begin before the array's end."""
+        return math.prod(
+            -(-min(unit, size - number * unit) // chunk)
+            for unit, size, number, chunk in zip(
+                self.layout.unit,
+                self.layout.array.shape,
+                shard.place,
+                sharding.chunk,
+                strict=True,
+            )
+        )
 
     def _shard(
         self,
@@ -386,10 +430,14 @@ class _Call:
                     self._decode(key, self._within(key, data, lo, hi), part, view)
             return
         runs = _runs(places)
-        fetched = self._fetch((key, RangeByteRequest(lo, hi)) for lo, hi, _ in runs)
-        for start, _, numbers in runs:
+        fetched = self._fetch(
+            ((key, RangeByteRequest(lo, hi)), (lo, numbers)) for lo, hi, numbers in runs
+        )
+        while True:
             try:
-                run = next(fetched)
+                _, (start, numbers), run = next(fetched)
+            except StopIteration:
+                return
             except (ValueError, OverflowError, MemoryError) as exc:
                 # What a file system says of a range that no object can have.
                 raise self._corrupted(key, exc) from exc
@@ -397,6 +445,7 @@ class _Call:
                 lo, hi = places[number]
                 found = self._within(key, run, lo - start, hi - start)
                 self._decode(key, found, parts[number], view)
+            del run, found
 
     def _within(self, key: str, data: Bytes | None, lo: int, hi: int) -> Bytes:
         if data is None or hi > len(data):
@@ -416,10 +465,21 @@ class _Call:
         if values is not view:
             view[...] = values[part.inside]
 
-    def _fetch(self, requests: Iterator[Request]) -> Iterator[Bytes | None]:
-        for data in self.layout.objects.fetch(requests):
+    def _fetch(
+        self, wanted: Iterable[tuple[Request, _T]]
+    ) -> Iterator[tuple[Request, _T, Bytes | None]]:
+        """Fetch what is wanted; what stands beside each request is given back with its bytes."""
+        waiting: deque[tuple[Request, _T]] = deque()
+
+        def requests() -> Iterator[Request]:
+            for request, item in wanted:
+                waiting.append((request, item))
+                yield request
+
+        for data in self.layout.objects.fetch(requests()):
             self.traffic.add(requests=1, stored=0 if data is None else len(data))
-            yield data
+            yield *waiting.popleft(), data
+            del data
 
     def _corrupted(self, key: str, exc: Exception) -> SourceError:
         name = self.layout.array.name
@@ -450,6 +510,25 @@ class Writer:
 
     _layout: _Layout
 
+    @property
+    def working_bytes(self) -> int:
+        """Most bytes that a call holds besides the values it writes.
+
+        These are what encoding a chunk takes and, in a store that gets objects in one piece,
+        as many of them as are on their way. A directory gets a shard chunk by chunk, unless
+        the shard begins with its index.
+        """
+        layout, sharding = self._layout, self._layout.sharding
+        size = layout.chain.encoding_bytes
+        whole = stored_bytes(layout.chain.nbytes)
+        if sharding is not None:
+            whole = math.prod(sharding.counts) * whole + sharding.index_bytes
+            size += sharding.books + (whole if sharding.leading else 0)
+        # An object that is joined grows by eighths.
+        return size + (
+            layout.objects.in_flight * (whole + whole // 8) if layout.objects.joins else 0
+        )
+
     def write(self, region: Region, values: Array) -> None:
         """Write a region, as `bigrad.jobs.chunks.write` does."""
         self._check(region, values)
@@ -477,6 +556,7 @@ class Writer:
                 kept.append(bytes(data))
             else:
                 yield data
+            del data
         yield sharding.encoded(index)
         yield from kept
 
@@ -518,6 +598,18 @@ def reader_of(array: "zarr.Array[Any]", concurrency: int | None = None) -> Reade
     return Reader(_Layout.of(array, concurrency))
 
 
-def writer_of(array: "zarr.Array[Any]", concurrency: int | None = None) -> Writer:
-    """Decide how to write an array, for use from any number of threads; as `reader_of`."""
-    return Writer(_Layout.of(array, concurrency))
+def writer_of(
+    array: "zarr.Array[Any]", concurrency: int | None = None, store: Store | None = None
+) -> Writer:
+    """Decide how to write an array, for use from any number of threads.
+
+    Parameters
+    ----------
+    array : zarr.Array
+        The array.
+    concurrency : int, optional
+        As for `reader_of`.
+    store : zarr.abc.store.Store, optional
+        Where the array is to lie, if that is not where its metadata are.
+    """
+    return Writer(_Layout.of(array, concurrency, store))

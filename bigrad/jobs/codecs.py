@@ -29,7 +29,7 @@ from zarr.core.buffer import default_buffer_prototype
 from zarr.core.codec_pipeline import BatchedCodecPipeline
 from zarr.registry import get_ndbuffer_class
 
-__all__ = ["Chain", "Scratch", "chain_of", "chain_of_version_2"]
+__all__ = ["Chain", "Scratch", "chain_of", "chain_of_version_2", "stored_bytes"]
 
 Array = np.ndarray[Any, Any]
 
@@ -38,11 +38,26 @@ _NUMBERS = "biufc"
 
 _CRC_BYTES = 4
 _BLOSC_HEADER = 16
+_BLOSC_BLOCK = 2**20
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+
+# Bytes that a codec may need for itself, and how many times its data one takes that is not
+# known better.
+_STATE = 2**20
+_OTHERS = 4
+
+# MiB of zstd's tables up to a level.
+_ZSTD_MIB = ((4, 4), (8, 12), (12, 40), (18, 80), (19, 110), (20, 220), (21, 420), (22, 750))
 
 
 class _Step(Protocol):
     """A codec from bytes to bytes."""
+
+    def rooms(self, size: int) -> tuple[int, int]:
+        """Most bytes that decoding to `size` bytes takes, and encoding so many.
+
+        What comes out counts, `out` too; what goes in does not.
+        """
 
     def decode(self, data: Any, out: Array | None) -> Any:
         """Decode into `out` and return it, where that can be done and fills it; else anew."""
@@ -53,6 +68,14 @@ class _Step(Protocol):
 
 class _Values(Protocol):
     """The codecs that make bytes of an array."""
+
+    @property
+    def nbytes(self) -> int:
+        """Of the values of a chunk."""
+
+    @property
+    def room(self) -> int:
+        """Most bytes that decoding or encoding takes, a scratch included."""
 
     def scratch(self) -> Array | None:
         """Return memory for the bytes of one chunk; None where it would not be used."""
@@ -81,6 +104,26 @@ class Chain:
 
     values: _Values
     steps: tuple[_Step, ...]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of a chunk's values."""
+        return self.values.nbytes
+
+    @property
+    def decoding_bytes(self) -> int:
+        """Most bytes that decoding a chunk takes besides its bytes and its place."""
+        return self._room(0)
+
+    @property
+    def encoding_bytes(self) -> int:
+        """Most bytes that encoding a chunk takes besides its values; its bytes included."""
+        return self.values.nbytes + self._room(1)
+
+    def _room(self, way: int) -> int:
+        sizes = [self.nbytes, *[stored_bytes(self.nbytes)] * len(self.steps)]
+        steps = zip(self.steps, sizes, strict=False)
+        return self.values.room + sum(step.rooms(size)[way] for step, size in steps)
 
     def decode(self, data: Any, view: Array | None, scratch: "Scratch") -> Array:
         """Decode a chunk.
@@ -126,6 +169,11 @@ class Chain:
         for step in self.steps:
             data = step.encode(data)
         return _flat(data)
+
+
+def stored_bytes(size: int) -> int:
+    """Most bytes that codecs make of some: of noise they make a little more than it was."""
+    return size + size // 64 + 4096
 
 
 class Scratch:
@@ -207,8 +255,10 @@ class _Numbers:
     def _back(self) -> tuple[int, ...]:
         return tuple(self.order.index(axis) for axis in range(len(self.order)))
 
+    room = 0
+
     @cached_property
-    def _nbytes(self) -> int:
+    def nbytes(self) -> int:
         return math.prod(self.shape) * self.stored.itemsize
 
     def scratch(self) -> Array:
@@ -220,8 +270,8 @@ class _Numbers:
 
     def decode(self, data: Any) -> Array:
         flat = _flat(data) if isinstance(data, np.ndarray) else np.frombuffer(data, np.uint8)
-        if flat.nbytes != self._nbytes:
-            msg = f"{flat.nbytes} bytes where its values take {self._nbytes}"
+        if flat.nbytes != self.nbytes:
+            msg = f"{flat.nbytes} bytes where its values take {self.nbytes}"
             raise ValueError(msg)
         return flat.view(self.stored).reshape(self._lying).transpose(self._back)
 
@@ -247,6 +297,15 @@ class _Foreign:
     @cached_property
     def _pipeline(self) -> BatchedCodecPipeline:
         return BatchedCodecPipeline.from_codecs(self.codecs)
+
+    @property
+    def nbytes(self) -> int:
+        return math.prod(self.spec.shape) * self.spec.dtype.to_native_dtype().itemsize
+
+    @property
+    def room(self) -> int:
+        # The array, what zarr makes it of, and for a shard in a shard its own chunks.
+        return _OTHERS * self.nbytes + _STATE
 
     def scratch(self) -> None:
         return None
@@ -279,6 +338,10 @@ class _Numcodec:
 
     codec: Any
 
+    def rooms(self, size: int) -> tuple[int, int]:
+        # Some gather their output in pieces, join these, and copy their input before.
+        return (_OTHERS * size + _STATE,) * 2
+
     def decode(self, data: Any, out: Array | None) -> Any:
         return self.codec.decode(data)
 
@@ -289,11 +352,23 @@ class _Numcodec:
 class _Zstd(_Numcodec):
     """Zstandard; it would leave the end of `out` as it was where the frame is too short."""
 
+    def rooms(self, size: int) -> tuple[int, int]:
+        return size + _STATE, stored_bytes(size) + _zstd_state(self.codec.level, size)
+
     def decode(self, data: Any, out: Array | None) -> Any:
         if out is None or _zstd_content(bytes(data[:18])) != out.nbytes:
             return self.codec.decode(data)
         self.codec.decode(data, out)
         return out
+
+
+def _zstd_state(level: int, size: int) -> int:
+    """Most bytes of the tables in which zstd looks for repetitions.
+
+    Measured, and rounded up; they grow with the level, but not beyond what the data can fill.
+    """
+    highest = next((mib for last, mib in _ZSTD_MIB if level <= last), _ZSTD_MIB[-1][1])
+    return min(highest * 2**20, _STATE + 17 * (1 << size.bit_length()))
 
 
 def _zstd_content(header: bytes) -> int | None:
@@ -312,6 +387,15 @@ def _zstd_content(header: bytes) -> int | None:
 class _Blosc(_Numcodec):
     """Blosc; it decodes half an object to wrong values, so its header is compared first."""
 
+    def rooms(self, size: int) -> tuple[int, int]:
+        state = _STATE
+        if self.codec.cname == "zstd":
+            # Blosc's own levels end at 9. It compresses block by block.
+            level = 22 if self.codec.clevel == 9 else 2 * self.codec.clevel
+            state += _zstd_state(level, min(size, self.codec.blocksize or _BLOSC_BLOCK))
+        # Of each of its own blocks, it holds a shuffled copy.
+        return size + 2 * min(size, 4 * _STATE), stored_bytes(size) + size + state
+
     def decode(self, data: Any, out: Array | None) -> Any:
         header = bytes(data[:_BLOSC_HEADER])
         if len(header) < _BLOSC_HEADER:
@@ -329,6 +413,9 @@ class _Blosc(_Numcodec):
 
 class _Crc32c:
     """A checksum behind the data, as zarr version 3 writes it."""
+
+    def rooms(self, size: int) -> tuple[int, int]:
+        return 0, size + _CRC_BYTES
 
     def decode(self, data: Any, out: Array | None) -> Any:
         content, found = data[:-_CRC_BYTES], bytes(data[-_CRC_BYTES:])
@@ -352,6 +439,9 @@ class _Zarrs:
 
     codec: Any
     spec: ArraySpec
+
+    def rooms(self, size: int) -> tuple[int, int]:
+        return (_OTHERS * size + _STATE,) * 2
 
     def decode(self, data: Any, out: Array | None) -> Any:
         (found,) = _run_here(self.codec.decode([(_buffer(data), self.spec)]))

@@ -66,7 +66,11 @@ class Objects(Protocol):
 
     @property
     def in_flight(self) -> int:
-        """How many objects one call holds at a time."""
+        """How many objects, or ranges of them, one call holds at a time."""
+
+    @property
+    def joins(self) -> bool:
+        """Whether all of an object is in memory before any of it is written."""
 
     def fetch(self, requests: Iterable[Request]) -> Iterator[Bytes | None]:
         """Read one after the other, in order; None stands for what is missing."""
@@ -100,6 +104,7 @@ class _Direct:
 
     store: Any
     in_flight = 1
+    joins = True
 
     def fetch(self, requests: Iterable[Request]) -> Iterator[Bytes | None]:
         prototype = default_buffer_prototype()
@@ -115,6 +120,8 @@ class _Direct:
 class _Files(_Direct):
     """A directory: an object grows piece by piece beside its place, then takes it."""
 
+    joins = False
+
     def put(self, contents: Iterable[tuple[str, Pieces]]) -> None:
         for key, pieces in contents:
             path = self.store.root / key
@@ -124,6 +131,8 @@ class _Files(_Direct):
                 with _created(part) as file:
                     for piece in pieces:
                         file.write(piece)
+                        # Not held while the next one is made.
+                        del piece
                 os.replace(part, path)
             except BaseException:
                 with suppress(OSError):
@@ -145,6 +154,7 @@ class _Looped:
 
     store: Store
     in_flight: int
+    joins = True
 
     def fetch(self, requests: Iterable[Request]) -> Iterator[Bytes | None]:
         prototype = default_buffer_prototype()
@@ -184,4 +194,5 @@ def _joined(pieces: Pieces) -> Buffer:
     joined = bytearray()
     for piece in pieces:
         joined += memoryview(piece)
+        del piece
     return default_buffer_prototype().buffer.from_bytes(joined)
