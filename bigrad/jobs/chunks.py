@@ -310,6 +310,11 @@ class Reader:
     traffic: Traffic = field(default_factory=Traffic)
 
     @property
+    def chunk_bytes(self) -> int:
+        """Bytes of a chunk, decompressed."""
+        return self._layout.chain.nbytes
+
+    @property
     def working_bytes(self) -> int:
         """Most bytes that a call holds besides the values it returns.
 

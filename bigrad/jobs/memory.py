@@ -100,8 +100,8 @@ def settle_allocator() -> None:
 class TaskMemory:
     """Most bytes that one running task adds to the process, by term.
 
-    A task reads, then computes and writes one result after the other. It holds the most at
-    one of two moments: as it decodes what it read, or as it encodes a result.
+    A task reads, unpacks what it read, then computes and writes one result after the other. It
+    holds the most at one of these three moments.
 
     Attributes
     ----------
@@ -109,28 +109,31 @@ class TaskMemory:
         The block before, and the slabs, that a run carries along.
     stored : int
         The block with its halo, as stored.
-    decoded : int
-        Copies that unpacking makes of it: two of the decoded values, and masks.
     reading : int
-        Chunks on their way from the store, compressed and not.
+        Chunks on their way from the store.
+    decoded : int
+        Copies that unpacking makes of the block: two of the decoded values, and masks.
     data : int
         The decoded block with its halo, once reading is over.
     result : int
         One result, and the temporaries of computing it.
     writing : int
-        Chunks or shards on their way to the store, copied and compressed.
+        Chunks or shards on their way to the store.
     """
 
     carried: int
     stored: int
-    decoded: int
     reading: int
+    decoded: int
     data: int
     result: int
     writing: int
 
     @property
     def total(self) -> int:
-        """The larger of the two moments."""
-        reading = self.stored + self.decoded + self.reading
-        return self.carried + max(reading, self.data + self.result + self.writing)
+        """The largest of the three moments."""
+        return self.carried + max(
+            self.stored + self.reading,
+            self.stored + self.decoded,
+            self.data + self.result + self.writing,
+        )

@@ -22,7 +22,7 @@ from zarr.core.buffer import Buffer, default_buffer_prototype
 from zarr.core.sync import sync
 from zarr.storage import LocalStore, MemoryStore
 
-__all__ = ["Bytes", "Objects", "Pieces", "Request", "Traffic", "objects_of"]
+__all__ = ["Bytes", "Objects", "Pieces", "Request", "Traffic", "is_direct", "objects_of"]
 
 # The bytes of an object, as an array of one axis.
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
@@ -90,12 +90,18 @@ def objects_of(store: Store, concurrency: int | None = None) -> Objects:
         How many objects one call reads or writes at a time where the store is not of this
         machine; by default what zarr's configuration says (``async.concurrency``).
     """
-    # A class derived from these may read and write in ways of its own, which are asynchronous.
-    if type(store) is LocalStore:
-        return _Files(store)
-    if type(store) is MemoryStore:
-        return _Direct(store)
+    if is_direct(store):
+        return _Files(store) if isinstance(store, LocalStore) else _Direct(store)
     return _Looped(store, concurrency or zarr.config.get("async.concurrency"))
+
+
+def is_direct(store: Store) -> bool:
+    """Whether a store answers in the calling thread.
+
+    A class derived from those that do may read and write in ways of its own, which are
+    asynchronous.
+    """
+    return type(store) in (LocalStore, MemoryStore)
 
 
 @dataclass(frozen=True, eq=False)

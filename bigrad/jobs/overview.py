@@ -108,7 +108,9 @@ def _memory(memory: TaskMemory) -> Iterator[Row]:
     terms = {name: format_bytes(getattr(memory, name)) for name in memory.__dataclass_fields__}
     if memory.carried:
         yield "", "  carrying: {carried}, and".format(**terms)
-    yield "", "  reading: {stored} stored + {decoded} decoded + {reading} chunks".format(**terms)
+    yield "", "  reading: {stored} stored + {reading} chunks".format(**terms)
+    if memory.decoded:
+        yield "", "  unpacking: {stored} stored + {decoded} decoded".format(**terms)
     yield "", "  writing: {data} data + {result} result + {writing} chunks".format(**terms)
 
 

@@ -19,6 +19,7 @@ from zarr.storage import MemoryStore
 from bigrad.errors import CoordinateError, TargetError
 from bigrad.jobs import overview
 from bigrad.jobs.blocks import BlockGrid
+from bigrad.jobs.chunks import reader_of
 from bigrad.jobs.interrupt import deferred_interrupt
 from bigrad.jobs.journal import Journal, differences, read_job
 from bigrad.jobs.local import run_on_threads
@@ -29,6 +30,7 @@ from bigrad.jobs.memory import (
     resident_memory,
     settle_allocator,
 )
+from bigrad.jobs.objects import is_direct
 from bigrad.jobs.planner import MARGIN, Demand, Pass, choose, task_memory
 from bigrad.jobs.progress import Kind, telling
 from bigrad.jobs.report import Progress, Report
@@ -42,7 +44,6 @@ from bigrad.jobs.target import (
     begin,
     check_target,
     finish,
-    open_result,
     open_target,
     result_array,
     with_history,
@@ -61,6 +62,9 @@ __all__ = ["Part", "Plan", "plan"]
 
 # Arrays of float64, as long as a coordinate, that its spacing and weights take.
 _SPACING_ARRAYS = 12
+
+# Chunks that a task may fetch from a remote store at the same time.
+_CONCURRENCIES = (1, 2, 4, 8, 16)
 
 # Dtypes of data that array expressions differentiate, and the arrays these need besides the
 # result; the compiled loops, for all else, need none.
@@ -418,11 +422,13 @@ class Plan:
 
     def _work(self, part: Part, spacings: Mapping[str, Spacing]) -> Work:
         return Work(
-            part.name,
-            self.source.dataset[part.variable].variable,
-            part.demand.source,
-            part.grid,
-            tuple(
+            name=part.name,
+            dims=tuple(map(str, self.source.dataset[part.variable].dims)),
+            reader=reader_of(self.source.array(part.variable), self.concurrency),
+            packing=self.source.packing(part.variable),
+            chunk=part.demand.source.chunk,
+            grid=part.grid,
+            operators=tuple(
                 Gradient.along(
                     {output.axis: spacings[output.coord]},
                     dtype=part.demand.decoded,
@@ -430,8 +436,8 @@ class Plan:
                 )
                 for output in part.outputs
             ),
-            tuple(
-                open_result(self.target, output.name, self.source.zarr_format)
+            writers=tuple(
+                part.result.writer(output.name, self.target, self.concurrency)
                 for output in part.outputs
             ),
         )
@@ -548,7 +554,7 @@ def plan(
     fields = selection.fields
     results = [_result(opened, field, chunks, shards) for field in fields]
     demands = [
-        _demand(opened, field, result, edge_order)
+        _demand(opened, field, result, edge_order, place)
         for field, result in zip(fields, results, strict=True)
     ]
     reserved = _reserved(opened, selection, demands)
@@ -656,13 +662,18 @@ def _result(
     return result_array(source, field.variable, dtype, chunks, shards)
 
 
-def _demand(source: Source, field: Field, result: ResultArray, edge_order: int) -> Demand:
-    decoded = source.dataset[field.variable].dtype
+def _demand(
+    source: Source, field: Field, result: ResultArray, edge_order: int, target: Store
+) -> Demand:
+    array, decoded = source.array(field.variable), source.dataset[field.variable].dtype
+    asked = (1,) if is_direct(source.store) and is_direct(target) else _CONCURRENCIES
     return Demand(
-        source=layout_of(source.array(field.variable)),
+        source=layout_of(array),
         target=result.layout,
         decoded=decoded,
-        packed=source.is_packed(field.variable),
+        packed=source.packing(field.variable) is not None,
+        reading={n: reader_of(array, n).working_bytes for n in asked},
+        writing={n: result.writer("", target, n).working_bytes for n in asked},
         temporaries=_PLAIN_TEMPORARIES if decoded.char in _PLAIN_DTYPES else 0,
         reach={axis: Reach(result.layout.shape[axis], ends=edge_order + 1) for axis in field.axes},
         outputs={

@@ -31,11 +31,11 @@ MARGIN = 64 * MiB
 # weigh reading twice against waiting and against tasks; nothing else depends on them.
 _DECODE_RATE = 650e6
 _ENCODE_RATE = 200e6
-_MOVE_RATE = 1500e6  # assembling a block, computing, file system: not shared between cores
-_CHUNK_SECONDS = 0.3e-3  # of the event loop, for each chunk read or written
-_TASK_SECONDS = 4e-3
+_MOVE_RATE = 3000e6  # computing, and copies between arrays and the file system
+_CHUNK_SECONDS = 60e-6
+_REMOTE_SECONDS = 30e-3  # until another machine answers
+_TASK_SECONDS = 1e-3
 
-_CONCURRENCIES = (1, 2, 4, 8)
 _MOST_CANDIDATES = 1_000
 
 # Runs: enough of them that the last ones leave no core idle for long, none so long that much
@@ -56,6 +56,9 @@ class Demand:
         Of the variable's values once decoded.
     packed : bool
         Whether decoding makes new values of the stored ones.
+    reading, writing : mapping of int to int
+        Bytes that reading or writing takes besides the values, by the number of chunks that
+        are asked for at a time: more than one only of a store on another machine.
     temporaries : int
         Arrays of the result's size that computing needs besides the result.
     reach : mapping of int to Reach
@@ -68,6 +71,8 @@ class Demand:
     target: Layout
     decoded: np.dtype[Any]
     packed: bool
+    reading: Mapping[int, int]
+    writing: Mapping[int, int]
     temporaries: int
     reach: Mapping[int, Reach]
     outputs: Mapping[int, int]
@@ -77,6 +82,13 @@ class Demand:
         """Bytes of all results, uncompressed."""
         results = sum(self.outputs.values())
         return results * math.prod(self.target.shape) * self.target.dtype.itemsize
+
+    @property
+    def written_chunks(self) -> int:
+        """Chunks of all results."""
+        return sum(self.outputs.values()) * math.prod(
+            -(-n // c) for n, c in zip(self.target.shape, self.target.chunk, strict=True)
+        )
 
     def grid(self, block: tuple[int, ...]) -> BlockGrid:
         """Return the grid of these blocks, none of which carries anything to another."""
@@ -126,36 +138,16 @@ class Choice:
 def task_memory(demand: Demand, grid: BlockGrid, concurrency: int) -> TaskMemory:
     """Most bytes that a task of `grid` adds, by the terms of `TaskMemory`."""
     cells = grid.largest()
-    stored = cells.piece * demand.source.dtype.itemsize
-    decoded = cells.piece * (2 * demand.decoded.itemsize + 2) if demand.packed else 0
-    touched = math.prod(
-        -(-length // unit) + 1 for length, unit in zip(grid.block, demand.source.unit, strict=True)
-    )
-    object_bytes = math.prod(demand.source.unit) * demand.source.dtype.itemsize
-    if demand.source.shard is not None:
-        object_bytes = min(object_bytes, stored)
-    written = math.prod(
-        -(-length // unit) for length, unit in zip(grid.block, demand.target.unit, strict=True)
-    )
-    unit_bytes = math.prod(demand.target.unit) * demand.target.dtype.itemsize
     carried = cells.carried + (cells.piece if grid.run > 1 else 0)
     return TaskMemory(
         carried=carried * demand.decoded.itemsize,
-        stored=stored,
-        decoded=decoded,
-        reading=_copies(demand.source) * min(concurrency, touched) * object_bytes,
+        stored=cells.piece * demand.source.dtype.itemsize,
+        reading=demand.reading[concurrency],
+        decoded=cells.piece * (2 * demand.decoded.itemsize + 2) if demand.packed else 0,
         data=cells.piece * demand.decoded.itemsize,
         result=cells.core * demand.target.dtype.itemsize * (1 + demand.temporaries),
-        writing=_copies(demand.target) * min(concurrency, written) * unit_bytes,
+        writing=demand.writing[concurrency],
     )
-
-
-def _copies(layout: Layout) -> int:
-    """Count the copies of a chunk or shard on its way: its values, a codec's input and output.
-
-    Data that do not compress stay as large as they were. The first codec's input are the values.
-    """
-    return 2 if layout.codecs < 2 else 3
 
 
 def choose(
@@ -201,7 +193,7 @@ def choose(
     )
     best: tuple[float, Choice] | None = None
     for count in range(1, processors + 1) if workers is None else (workers,):
-        for concurrency in _CONCURRENCIES:
+        for concurrency in demands[0].reading:
             share = (ceiling - reserved - MARGIN) // count
             if share < max(copied.values(), default=0):
                 break
@@ -274,8 +266,8 @@ def _refusal(
     count: int,
     copied: Mapping[str, int],
 ) -> str:
-    widest = max(tables, key=lambda table: float(table.bytes_at(1).min()))
-    largest = int(widest.bytes_at(1).min())
+    widest = max(tables, key=lambda table: float(table.bytes_at(min(table.demand.reading)).min()))
+    largest = int(widest.bytes_at(min(widest.demand.reading)).min())
     target = widest.demand.target
     unit = " x ".join(map(str, target.unit))
     adds = f"a task on the smallest block of whole chunks ({unit} cells)"
@@ -305,7 +297,6 @@ class _Table:
     tasks: np.ndarray
     blocks: np.ndarray
     decoded_units: np.ndarray
-    written_units: np.ndarray
     memory: dict[int, np.ndarray]
 
     @classmethod
@@ -317,18 +308,9 @@ class _Table:
             np.array([grid.tasks for grid in grids], float),
             np.array([len(grid) for grid in grids], float),
             np.array([grid.read_units(demand.source.chunk) for grid in grids], float),
-            np.array(
-                [
-                    math.prod(
-                        -(-b // u) for b, u in zip(grid.block, demand.target.chunk, strict=True)
-                    )
-                    for grid in grids
-                ],
-                float,
-            ),
             {
                 c: np.array([task_memory(demand, grid, c).total for grid in grids], float)
-                for c in _CONCURRENCIES
+                for c in demand.reading
             },
         )
 
@@ -346,18 +328,23 @@ class _Table:
         return float(seconds[i]), self.grids[i]
 
     def _seconds(self, workers: int, concurrency: int, processors: int) -> np.ndarray:
-        read = self.decoded_units * self.demand.source.chunk_bytes
-        written = self.demand.result_bytes
-        parallel = np.minimum(processors, workers * np.minimum(concurrency, self.written_units))
-        codecs = (read / _DECODE_RATE + written / _ENCODE_RATE) / parallel
-        moving = (read + written) / _MOVE_RATE / workers
-        tasks = (self.tasks + self.blocks) * _TASK_SECONDS / 2 / workers
-        work = codecs + moving + tasks
-        # The last round may leave workers idle, and nothing overlaps with the first read.
+        demand = self.demand
+        read, written = self.decoded_units * demand.source.chunk_bytes, demand.result_bytes
+        work = (
+            read / _DECODE_RATE
+            + written / _ENCODE_RATE
+            + (read + written) / _MOVE_RATE
+            + (self.decoded_units + demand.written_chunks) * _CHUNK_SECONDS
+            + (self.tasks + self.blocks) * _TASK_SECONDS
+        )
+        if len(demand.reading) > 1:
+            asked = np.minimum(concurrency, self.decoded_units / np.maximum(self.blocks, 1))
+            work += (self.decoded_units + demand.written_chunks) * _REMOTE_SECONDS / asked
+        # The last round may leave workers idle.
         rounds = np.ceil(self.tasks / workers)
         idle = rounds * workers / np.maximum(self.tasks, 1)
-        seconds: np.ndarray = work * idle
-        return seconds + self.decoded_units * _CHUNK_SECONDS
+        seconds: np.ndarray = work * idle / min(workers, processors)
+        return seconds
 
 
 def _candidates(demand: Demand, processors: int) -> Iterator[BlockGrid]:

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-import xarray as xr
 from zarr.abc.store import Store
 
 from bigrad.errors import SourceError, TargetError
 from bigrad.jobs.blocks import BlockGrid, Reads, Region, touched
+from bigrad.jobs.chunks import Reader, Writer
 from bigrad.jobs.memory import peak_memory
-from bigrad.jobs.source import Layout, ObjectKeys
+from bigrad.jobs.source import ObjectKeys, Packing
 from bigrad.jobs.storage import copy_objects
 from bigrad.numerics.operators import Block, Gradient
 
@@ -153,24 +153,30 @@ class Work:
     ----------
     name : str
         What the journal calls it.
-    variable : xarray.Variable
-        The variable, lazy.
-    layout : Layout
-        How it lies in its store.
+    dims : tuple of str
+        Of the variable.
+    reader : Reader
+        Reads the variable as it is stored.
+    packing : Packing or None
+        Decodes what is stored.
+    chunk : tuple of int
+        Of the source.
     grid : BlockGrid
         Its blocks.
     operators : tuple of Gradient
         For each result.
-    results : tuple of zarr.Array
-        Where each result is written.
+    writers : tuple of Writer
+        For each result.
     """
 
     name: str
-    variable: xr.Variable
-    layout: Layout
+    dims: tuple[str, ...]
+    reader: Reader
+    packing: Packing | None
+    chunk: tuple[int, ...]
     grid: BlockGrid
     operators: tuple[Gradient, ...]
-    results: tuple[Any, ...]
+    writers: tuple[Writer, ...]
 
     @property
     def steps(self) -> int:
@@ -237,31 +243,34 @@ class Work:
         region = self.grid.region(number)
         try:
             block = next(blocks)
+        except SourceError:
+            raise
         except Exception as exc:
             msg = f"reading {self._place(number)} failed: {_said(exc)}"
             raise SourceError(msg) from exc
         written = 0
-        for operator, result in zip(self.operators, self.results, strict=True):
+        for operator, writer in zip(self.operators, self.writers, strict=True):
             # One at a time: of all results, only one is held in memory.
             (values,) = operator.apply(block)
             try:
-                result[region] = values
+                writer.write(region, values)
             except Exception as exc:
-                msg = f"writing {result.name!r} for {self._place(number)} failed: {_said(exc)}"
+                msg = f"writing {self._place(number)} failed: {_said(exc)}"
                 raise TargetError(msg) from exc
             written += values.nbytes
             del values
-        read = sum(touched(region, self.layout.chunk) for region in reads.regions)
-        return Done(1, 1, read * self.layout.chunk_bytes, written, peak=peak_memory() or 0)
+        chunks = sum(touched(region, self.chunk) for region in reads.regions)
+        return Done(1, 1, chunks * self.reader.chunk_bytes, written, peak=peak_memory() or 0)
 
     def load(self, region: Region) -> Array:
         """Read and decode some cells."""
-        return self.variable[region].to_numpy()
+        stored = self.reader.read(region)
+        return stored if self.packing is None else self.packing.decode(stored)
 
     def _place(self, number: int) -> str:
         cells = ", ".join(
             f"{dim} {cells.start}:{cells.stop}"
-            for dim, cells in zip(self.variable.dims, self.grid.region(number), strict=True)
+            for dim, cells in zip(self.dims, self.grid.region(number), strict=True)
         )
         return f"block {number} of {len(self.grid)} of {self.name!r} ({cells})"
 

@@ -149,10 +149,6 @@ class Source:
             raise SourceError(msg)
         return array
 
-    def is_packed(self, name: str) -> bool:
-        """Whether loading a variable makes new values of the stored ones."""
-        return any(key in self.dataset[name].encoding for key in _PACKING)
-
     def packing(self, name: str) -> Packing | None:
         """Return what decodes a variable; None where its values are those that are stored."""
         others = [other for other in self.dataset.variables if other != name]

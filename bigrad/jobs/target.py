@@ -16,6 +16,7 @@ from zarr.core.buffer import Buffer, default_buffer_prototype
 from zarr.storage import MemoryStore
 
 from bigrad.errors import TargetError
+from bigrad.jobs.chunks import Writer, writer_of
 from bigrad.jobs.journal import read_job
 from bigrad.jobs.source import Layout, Source, layout_of, quiet_zarr
 from bigrad.jobs.storage import (
@@ -42,7 +43,6 @@ __all__ = [
     "begin",
     "check_target",
     "finish",
-    "open_result",
     "open_target",
     "result_array",
     "with_history",
@@ -176,6 +176,10 @@ class ResultArray:
             attributes={**self.options["attributes"], **attributes},
             **{key: value for key, value in self.options.items() if key != "attributes"},
         )
+
+    def writer(self, name: str, store: Store, concurrency: int) -> Writer:
+        """Return what writes the array called `name` in `store`."""
+        return writer_of(self.stage(MemoryStore(), name or "result", {}), concurrency, store)
 
 
 def result_array(
@@ -331,12 +335,6 @@ def begin(store: Store, staged: Mapping[str, Buffer], source: str) -> None:
     except OSError as exc:
         msg = f"`target` {describe(store)!r} cannot be written to: {exc}"
         raise TargetError(msg) from exc
-
-
-def open_result(store: Store, name: str, zarr_format: int) -> "zarr.Array[Any]":
-    """Open an array of the target for writing; chunks are stored whatever they hold."""
-    array = zarr.open_array(store, path=name, mode="r+", zarr_format=zarr_format)  # type: ignore[arg-type]
-    return array.with_config({"write_empty_chunks": True})
 
 
 def finish(

@@ -367,7 +367,7 @@ def test_a_failed_job_names_the_block_and_leaves_nothing_that_opens(tmp_path: Pa
         xr.open_zarr(out)
     with pytest.raises(SourceError, match="not a zarr group"):
         bigrad.plan(out, tmp_path / "next.zarr", "longitude", memory=MEMORY)
-    with pytest.raises(TargetError, match="unfinished.*--resume"):
+    with pytest.raises(TargetError, match=r"unfinished.*--resume"):
         bigrad.plan(source, out, "longitude", memory=MEMORY).run()
     bigrad.plan(source, out, "longitude", memory=MEMORY, overwrite=True).run()
     assert not (out / MARKER).exists()
