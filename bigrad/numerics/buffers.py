@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-__all__ = ["Part", "Place", "parts", "pieces", "takes", "within"]
+__all__ = ["Geometry", "Part", "Place", "parts", "pieces", "takes", "within"]
 
 Array = np.ndarray[Any, Any]
 
@@ -83,7 +83,7 @@ def _strided(
     along = [array.strides[axis] // array.itemsize for array in arrays]
     runs = _merged(core.shape, order, [[s // a.itemsize for s in a.strides] for a in arrays])
     rows = bool(runs) and abs(runs[-1][1][1]) <= abs(along[1])
-    inner, inward = runs.pop() if rows else (1, [0] * 4)
+    inner, inward = runs.pop() if rows else (1, along)
     outer, outward = runs.pop() if runs else (1, [0] * 4)
     ahead = (0, 0, arrays[2].shape[axis] * along[2], 0)
     for place in product(*(range(size) for size, _ in runs)):

@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bigrad.numerics import kernels, threads
-from bigrad.numerics.buffers import Part, parts, pieces, within
+from bigrad.numerics.buffers import Geometry, Part, parts, pieces, within
 from bigrad.numerics.coefficients import Coefficients
 from bigrad.numerics.stencils import Stencil
 from bigrad.numerics.tiles import Tile, columns
+from bigrad.numerics.vectors import LINE
 
 __all__ = ["Along", "Prepared", "differentiate", "prepared"]
 
@@ -22,6 +23,9 @@ Array = np.ndarray[Any, Any]
 # its neighbours, stay in the larger caches (measured: half and a quarter of these cost a third).
 _ROW_BYTES = 512 * 1024
 _TILE_BYTES = 2 * 1024 * 1024
+
+# A result larger than the caches is written past them: its memory need not be read first.
+_PAST_CACHES = 32 * 1024 * 1024
 
 
 class Along(NamedTuple):
@@ -101,7 +105,7 @@ class Prepared:
             out = np.empty_like(f, self.dtype)
             kernels.differentiate(
                 out.reshape(-1), geometry,
-                cells, geometry, cells, geometry, cells, geometry, *options,
+                cells, geometry, cells, geometry, cells, geometry, *options, -1,
             )  # fmt: skip
             results.append(out)
         return tuple(results)
@@ -141,7 +145,8 @@ def _together(core: Array, derivatives: Sequence[Along], workers: int) -> None:
 
 def _loop(one: Along, itemsize: int, split: Iterable[Part]) -> None:
     for shape, skipped, buffers in split:
-        kernels.differentiate(*buffers, *_options(one, itemsize, shape, one.start + skipped))
+        options = _options(one, itemsize, shape, one.start + skipped)
+        kernels.differentiate(*buffers, *options, _line(*buffers[:2]))
 
 
 def _options(
@@ -158,3 +163,11 @@ def _options(
         *one.numbers.inside,
         start,
     )
+
+
+def _line(out: Array, geometry: Geometry) -> int:
+    """Find a cell of a large result that begins a line of memory; negative where none does."""
+    if out.nbytes < _PAST_CACHES or geometry[3] != 1:
+        return -1
+    ahead: int = -out.__array_interface__["data"][0] % LINE
+    return -1 if ahead % out.itemsize else ahead // out.itemsize

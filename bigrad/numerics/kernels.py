@@ -14,6 +14,8 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
+from bigrad.numerics import vectors
+
 __all__ = ["differentiate"]
 
 
@@ -63,14 +65,17 @@ def _times_typed(weight, x):
     return lambda weight, x: weight * x
 
 
+# Nothing here owns memory, and nothing is called from C.
+_OPTIONS = {"nogil": True, "error_model": "numpy", "_nrt": False, "no_cfunc_wrapper": True}
+
+
 def _loop(function):
     """Compile `function` when it is first called, and keep what was compiled on disk."""
-    options = {"nogil": True, "error_model": "numpy"}
     try:
-        return numba.njit(cache=True, **options)(function)
+        return numba.njit(cache=True, **_OPTIONS)(function)
     except RuntimeError:  # no folder that could hold the cache
         _warn_of_no_cache()
-        return numba.njit(**options)(function)
+        return numba.njit(**_OPTIONS)(function)
 
 
 @cache
@@ -82,37 +87,39 @@ def _warn_of_no_cache():
     warnings.warn(msg, RuntimeWarning, stacklevel=2)
 
 
+# What only other loops call is compiled with them, and without a way in from Python.
+_part = numba.njit(no_cpython_wrapper=True, **_OPTIONS)
+
 # Unsigned indices need no test for negative ones, which would keep the loops from being
 # vectorised; unit strides are loops of their own for the same reason.
 _U = np.uintp
 
 
-@_loop
-def _difference(out, o, so, upper, u, su, lower, w, sw, count, p, k):
-    """Set `count` cells to ``(upper - lower) / p[k]``."""
-    divisor, ratio, scale = p[k], p[k + 1], p[k + 2]
-    if so == 1 and su == 1 and sw == 1:
-        for j in range(count):
-            x = _number(upper[_U(u + j)]) - _number(lower[_U(w + j)])
-            out[_U(o + j)] = _over(x, divisor, ratio, scale)
+@_part
+def _difference(out, o, so, f, i, sf, g, j, sg, start, stop, divisor, ratio, scale):
+    """Set the cells from `start` to before `stop` to ``(g - f) / divisor``."""
+    if so == 1 and sf == 1 and sg == 1:
+        for m in range(start, stop):
+            x = _number(g[_U(j + m)]) - _number(f[_U(i + m)])
+            out[_U(o + m)] = _over(x, divisor, ratio, scale)
     else:
-        for j in range(count):
-            x = _number(upper[_U(u + j * su)]) - _number(lower[_U(w + j * sw)])
-            out[_U(o + j * so)] = _over(x, divisor, ratio, scale)
+        for m in range(start, stop):
+            x = _number(g[_U(j + m * sg)]) - _number(f[_U(i + m * sf)])
+            out[_U(o + m * so)] = _over(x, divisor, ratio, scale)
 
 
-@_loop
-def _combination(out, o, so, f, i, sf, g, j, sg, h, k, sh, count, a, b, c):
-    """Set `count` cells to ``a * f + b * g + c * h``."""
+@_part
+def _combination(out, o, so, f, i, sf, g, j, sg, h, k, sh, start, stop, a, b, c):
+    """Set the cells from `start` to before `stop` to ``a * f + b * g + c * h``."""
     if so == 1 and sf == 1 and sg == 1 and sh == 1:
-        for m in range(count):
+        for m in range(start, stop):
             out[_U(o + m)] = (
                 _times(a, _number(f[_U(i + m)]))
                 + _times(b, _number(g[_U(j + m)]))
                 + _times(c, _number(h[_U(k + m)]))
             )
     else:
-        for m in range(count):
+        for m in range(start, stop):
             out[_U(o + m * so)] = (
                 _times(a, _number(f[_U(i + m * sf)]))
                 + _times(b, _number(g[_U(j + m * sg)]))
@@ -120,44 +127,26 @@ def _combination(out, o, so, f, i, sf, g, j, sg, h, k, sh, count, a, b, c):
             )
 
 
-@_loop
-def _varying(out, o, so, f, i, sf, count, a, b, c, w):
-    """Set `count` consecutive cells, each with weights of its own from `w` on."""
+@_part
+def _varying(out, o, so, f, i, sf, start, stop, a, b, c, w):
+    """Set the cells from `start` to before `stop`, each with weights of its own."""
     if so == 1 and sf == 1:
-        for m in range(count):
+        for m in range(start, stop):
             out[_U(o + m)] = (
-                _times(a[_U(w + m)], _number(f[_U(i + m - 1)]))
-                + _times(b[_U(w + m)], _number(f[_U(i + m)]))
-                + _times(c[_U(w + m)], _number(f[_U(i + m + 1)]))
+                _times(a[_U(w + m)], _number(f[_U(i + m)]))
+                + _times(b[_U(w + m)], _number(f[_U(i + m + 1)]))
+                + _times(c[_U(w + m)], _number(f[_U(i + m + 2)]))
             )
     else:
-        for m in range(count):
+        for m in range(start, stop):
             out[_U(o + m * so)] = (
-                _times(a[_U(w + m)], _number(f[_U(i + (m - 1) * sf)]))
-                + _times(b[_U(w + m)], _number(f[_U(i + m * sf)]))
-                + _times(c[_U(w + m)], _number(f[_U(i + (m + 1) * sf)]))
+                _times(a[_U(w + m)], _number(f[_U(i + m * sf)]))
+                + _times(b[_U(w + m)], _number(f[_U(i + (m + 1) * sf)]))
+                + _times(c[_U(w + m)], _number(f[_U(i + (m + 2) * sf)]))
             )
 
 
-@_loop
-def _varying4(out, o, to, so, f, i, tf, sf, count, a, b, c, w):
-    """Set four lines of cells, `to` and `tf` apart, as `_varying` does each."""
-    if so == 1 and sf == 1:
-        for m in range(count):
-            wa, wb, wc = a[_U(w + m)], b[_U(w + m)], c[_U(w + m)]
-            for k in range(4):
-                at, r = o + k * to + m, i + k * tf + m
-                out[_U(at)] = (
-                    _times(wa, _number(f[_U(r - 1)]))
-                    + _times(wb, _number(f[_U(r)]))
-                    + _times(wc, _number(f[_U(r + 1)]))
-                )
-    else:
-        for k in range(4):
-            _varying(out, o + k * to, so, f, i + k * tf, sf, count, a, b, c, w)
-
-
-@_loop
+@_part
 def _row(i, o, j, n, f, gf, before, gb, after, ga):
     """Buffer, first index and stride of row `i`, which may lie in a face."""
     if i < 0:
@@ -168,19 +157,10 @@ def _row(i, o, j, n, f, gf, before, gb, after, ga):
 
 
 @_loop
-def _cell(i, o, n, f, gf, before, gb, after, ga):
-    """Cell `i` of line `o`, which may lie in a face, as it enters the arithmetic."""
-    if i < 0:
-        return _number(before[_U(gb[0] + o * gb[1] + i * gb[2])])
-    if i >= n:
-        return _number(after[_U(ga[0] + o * ga[1] + (i - n) * ga[2])])
-    return _number(f[_U(gf[0] + o * gf[1] + i * gf[2])])
-
-
-@_loop
 def differentiate(
-    out, go, f, gf, before, gb, after, ga, shape, tile, first, last, edge_order, p, a, b, c, start
-):
+    out, go, f, gf, before, gb, after, ga, shape, tile, first, last, edge_order, p, a, b, c, start,
+    line,
+):  # fmt: skip
     """Differentiate a block along one axis.
 
     Every buffer is flat, seen as ``(outer, n, inner)`` through ``(offset, *strides)``.
@@ -190,7 +170,7 @@ def differentiate(
     out, f, before, after : 1-d arrays
         Result, core, and the faces just before and after the core.
     go, gf, gb, ga : tuple of int
-        Offset and three strides of each.
+        Offset and three strides of each; a single inner cell has the stride of the axis.
     shape : tuple of int
         ``(outer, n, inner)`` of the core.
     tile : int
@@ -207,120 +187,91 @@ def differentiate(
         axis has one step.
     start : int
         Place of the first cell of the core along the whole axis.
+    line : int
+        A cell of `out` with which a line of memory begins, if `out` is to be written past the
+        caches; else negative.
     """
-    if shape[2] == 1:
-        _contiguous_axis(
-            out,
-            go,
-            f,
-            gf,
-            before,
-            gb,
-            after,
-            ga,
-            shape,
-            first,
-            last,
-            edge_order,
-            p,
-            a,
-            b,
-            c,
-            start,
-        )
-    else:
-        _other_axis(
-            out, go, f, gf, before, gb, after, ga, shape, tile, first, last, edge_order,
-            p, a, b, c, start,
-        )  # fmt: skip
-
-
-@_loop
-def _other_axis(
-    out, go, f, gf, before, gb, after, ga, shape, tile, first, last, edge_order, p, a, b, c, start
-):
-    """Differentiate row by row, each of cells that are neighbours in memory."""
     outer, n, inner = shape
     even = a.size == 0
+    cells = vectors.LINE // out.itemsize
+    past = line >= 0 and vectors.vectorised(out)
+    unit = go[3] == 1 and gf[3] == 1 and vectors.vectorised(out)
+    # Rows that follow each other in memory are one run, unless weights differ between them.
+    follow = inner <= tile and go[2] == inner * go[3] and gf[2] == inner * gf[3]
+    follow = follow and (even or inner == 1)
+    # Lines with weights that vary are taken four at a time, which begin alike in memory.
+    apart = 1
+    while past and apart * go[1] % cells != 0:
+        apart *= 2
+    together = 4 * apart if unit and inner == 1 and not even and n >= 3 * cells else outer + 1
+    done = 0
     for o in range(outer):
+        if o == done and o + together <= outer:
+            for k in range(o, o + apart):
+                at = go[0] + k * go[1] + go[2]
+                ahead = (line - at) & (cells - 1) if past else 0
+                vectors.combine_lines(
+                    out, at + ahead, apart * go[1],
+                    f, gf[0] + k * gf[1] + ahead, apart * gf[1],
+                    (n - cells - ahead) // cells * cells, a, b, c, start + ahead, past,
+                )  # fmt: skip
+            done += together
         for j in range(0, inner, tile):
-            count = min(tile, inner - j)
-            for i in range(n):
+            width = min(tile, inner - j)
+            i = 0
+            while i < n:
+                near, order, k = i - 1, 2, 0
+                if first and i == 0:
+                    near, order, k = 0, edge_order, 3
+                elif last and i == n - 1:
+                    near, order, k = i - edge_order, edge_order, 6
+                inside = 0 < i < n - 1
+                weighs = order == 2 and (k > 0 or not even)
+                w = start + i - 1
+                r0, b0, s0 = _row(near, o, j, n, f, gf, before, gb, after, ga)
+                r1, b1, s1 = _row(near + 1, o, j, n, f, gf, before, gb, after, ga)
+                r2, b2, s2 = _row(near + order, o, j, n, f, gf, before, gb, after, ga)
                 at = go[0] + o * go[1] + i * go[2] + j * go[3]
-                if 0 < i < n - 1:
-                    # Most rows are these, and need not be asked for which buffer they are in.
-                    r, up, s = gf[0] + o * gf[1] + i * gf[2] + j * gf[3], gf[2], gf[3]
-                    if even:
-                        _difference(out, at, go[3], f, r + up, s, f, r - up, s, count, p, 0)
-                    else:
-                        w = _U(start + i - 1)
-                        _combination(
-                            out, at, go[3], f, r - up, s, f, r, s, f, r + up, s,
-                            count, a[w], b[w], c[w],
-                        )  # fmt: skip
-                    continue
-                if (first and i == 0) or (last and i == n - 1):
-                    near, k = (0, 3) if first and i == 0 else (i - edge_order, 6)
-                    r0, b0, s0 = _row(near, o, j, n, f, gf, before, gb, after, ga)
-                    r1, b1, s1 = _row(near + 1, o, j, n, f, gf, before, gb, after, ga)
-                    if edge_order == 1:
-                        _difference(out, at, go[3], r1, b1, s1, r0, b0, s0, count, p, k)
-                        continue
-                    r2, b2, s2 = _row(near + 2, o, j, n, f, gf, before, gb, after, ga)
+                rows, runs, count = 1, 1, width
+                ahead, whole = 0, 0
+                if follow and inside:
+                    rows, count = n - 2, (n - 2) * width
+                if not weighs:
+                    if past and s0 == 1 and s2 == 1:
+                        ahead = min((line - at) & (cells - 1), count)
+                        whole = (count - ahead) // cells * cells
+                        vectors.difference(
+                            out, at + ahead, r0, b0 + ahead, r2, b2 + ahead, whole, p[k]
+                        )
+                elif follow and inside:
+                    if o < done:
+                        ahead = (line - at) & (cells - 1) if past else 0
+                        whole = (n - cells - ahead) // cells * cells
+                elif unit and inside and i + 4 < n:
+                    rows, runs = 4, 4
+                    alike = past and go[2] % cells == 0
+                    ahead = min((line - at) & (cells - 1), count) if alike else 0
+                    whole = (count - ahead) // cells * cells
+                    vectors.combine_rows(
+                        out, at + ahead, go[2], f, b0 + ahead, gf[2], whole, a, b, c, w, alike
+                    )
+                for run in range(runs):
                     wa, wb, wc = p[k], p[k + 1], p[k + 2]
-                else:
-                    r0, b0, s0 = _row(i - 1, o, j, n, f, gf, before, gb, after, ga)
-                    r2, b2, s2 = _row(i + 1, o, j, n, f, gf, before, gb, after, ga)
-                    if even:
-                        _difference(out, at, go[3], r2, b2, s2, r0, b0, s0, count, p, 0)
-                        continue
-                    r1, b1, s1 = _row(i, o, j, n, f, gf, before, gb, after, ga)
-                    w = _U(start + i - 1)
-                    wa, wb, wc = a[w], b[w], c[w]
-                _combination(out, at, go[3], r0, b0, s0, r1, b1, s1, r2, b2, s2, count, wa, wb, wc)
-
-
-@_loop
-def _contiguous_axis(
-    out, go, f, gf, before, gb, after, ga, shape, first, last, edge_order, p, a, b, c, start
-):
-    """Differentiate line by line, each along the axis; at its ends cell by cell."""
-    outer, n, _ = shape
-    even = a.size == 0
-    for o in range(outer):
-        for end in range(min(n, 2)):
-            i = end * (n - 1)
-            at = _U(go[0] + o * go[1] + i * go[2])
-            if (first and i == 0) or (last and i == n - 1):
-                near, k = (0, 3) if first and i == 0 else (i - edge_order, 6)
-                x0 = _cell(near, o, n, f, gf, before, gb, after, ga)
-                x1 = _cell(near + 1, o, n, f, gf, before, gb, after, ga)
-                if edge_order == 1:
-                    out[at] = _over(x1 - x0, p[k], p[k + 1], p[k + 2])
-                    continue
-                x2 = _cell(near + 2, o, n, f, gf, before, gb, after, ga)
-                wa, wb, wc = p[k], p[k + 1], p[k + 2]
-            else:
-                x0 = _cell(i - 1, o, n, f, gf, before, gb, after, ga)
-                x2 = _cell(i + 1, o, n, f, gf, before, gb, after, ga)
-                if even:
-                    out[at] = _over(x2 - x0, p[0], p[1], p[2])
-                    continue
-                x1 = _cell(i, o, n, f, gf, before, gb, after, ga)
-                w = _U(start + i - 1)
-                wa, wb, wc = a[w], b[w], c[w]
-            out[at] = _times(wa, x0) + _times(wb, x1) + _times(wc, x2)
-        if even and n > 2:
-            at = go[0] + o * go[1] + go[2]
-            r = gf[0] + o * gf[1] + gf[2]
-            _difference(out, at, go[2], f, r + gf[2], gf[2], f, r - gf[2], gf[2], n - 2, p, 0)
-    if not even and n > 2:
-        # Four lines at a time share the loads of the weights, which are what bounds this loop.
-        for o in range(0, outer - outer % 4, 4):
-            at = go[0] + o * go[1] + go[2]
-            r = gf[0] + o * gf[1] + gf[2]
-            _varying4(out, at, go[1], go[2], f, r, gf[1], gf[2], n - 2, a, b, c, start)
-        for o in range(outer - outer % 4, outer):
-            at = go[0] + o * go[1] + go[2]
-            r = gf[0] + o * gf[1] + gf[2]
-            _varying(out, at, go[2], f, r, gf[2], n - 2, a, b, c, start)
+                    if weighs and k == 0:
+                        wa, wb, wc = a[_U(w + run)], b[_U(w + run)], c[_U(w + run)]
+                    x, y = at + run * go[2], run * gf[2]
+                    for begin, end in ((0, ahead), (ahead + whole, count)):
+                        if not weighs:
+                            _difference(
+                                out, x, go[3], r0, b0, s0, r2, b2, s2, begin, end, wa, wb, wc
+                            )
+                        elif follow and inside:
+                            _varying(out, x, go[3], f, b0, s0, begin, end, a, b, c, w)
+                        else:
+                            _combination(
+                                out, x, go[3], r0, b0 + y, s0, r1, b1 + y, s1, r2, b2 + y, s2,
+                                begin, end, wa, wb, wc,
+                            )  # fmt: skip
+                i += rows
+    if past:
+        vectors.settle()
