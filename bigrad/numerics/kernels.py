@@ -12,6 +12,7 @@ from functools import cache
 import numba
 import numpy as np
 from numba import types
+from numba.core.caching import FunctionCache
 from numba.extending import overload
 
 from bigrad.numerics import vectors
@@ -65,17 +66,30 @@ def _times_typed(weight, x):
     return lambda weight, x: weight * x
 
 
-# Nothing here owns memory, and nothing is called from C.
+# Nothing here owns memory or is called from C: the loops need nothing of Numba at run time.
 _OPTIONS = {"nogil": True, "error_model": "numpy", "_nrt": False, "no_cfunc_wrapper": True}
+
+
+class _Loops(FunctionCache):
+    """What was compiled by an earlier process, for one that may have nothing to compile.
+
+    Numba would make its compiler ready before it loads anything, which takes ten times as long
+    as to load the loops (it imports SciPy, for one).
+    """
+
+    def load_overload(self, sig, target_context):
+        with self._guard_against_spurious_io_errors():
+            return self._load_overload(sig, target_context)
 
 
 def _loop(function):
     """Compile `function` when it is first called, and keep what was compiled on disk."""
+    compiled = numba.njit(**_OPTIONS)(function)
     try:
-        return numba.njit(cache=True, **_OPTIONS)(function)
+        compiled._cache = _Loops(function)
     except RuntimeError:  # no folder that could hold the cache
         _warn_of_no_cache()
-        return numba.njit(**_OPTIONS)(function)
+    return compiled
 
 
 @cache

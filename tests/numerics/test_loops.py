@@ -1,7 +1,9 @@
 """In processes of their own, since what is imported stays imported."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -30,9 +32,21 @@ assert len(said) == 1, said
 assert "NUMBA_CACHE_DIR" in str(said[0].message)
 """
 
+FROM_THE_CACHE = """
+import sys
+import numpy as np, bigrad
+f = np.arange(2**20.0) ** 2
+assert (bigrad.gradient(f) == np.gradient(f)).all()
+compiler_is_ready = "numba.np.arraymath" in sys.modules
+assert compiler_is_ready is {compiles}
+import numba
+assert numba.njit(lambda x: x.sum())(np.ones(9)) == 9
+"""
 
-def run(code: str) -> None:
-    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
+
+def run(code: str, **environ: str) -> None:
+    command = [sys.executable, "-W", "error", "-c", code]
+    subprocess.run(command, check=True, env={**os.environ, **environ})
 
 
 @pytest.mark.parametrize(
@@ -50,3 +64,9 @@ def test_numba_loads_when_it_is_worth_it(use: str) -> None:
 @pytest.mark.slow
 def test_works_without_a_cache_and_says_so_once() -> None:
     run(UNWRITABLE)
+
+
+@pytest.mark.slow
+def test_loads_what_an_earlier_process_compiled_without_a_compiler(tmp_path: Path) -> None:
+    for compiles in (True, False):
+        run(FROM_THE_CACHE.format(compiles=compiles), NUMBA_CACHE_DIR=os.fspath(tmp_path))
