@@ -108,6 +108,9 @@ _part = numba.njit(no_cpython_wrapper=True, **_OPTIONS)
 # vectorised; unit strides are loops of their own for the same reason.
 _U = np.uintp
 
+# Cells of a run of lines, which the second-level cache should hold.
+_RUN = 2**14
+
 
 @_part
 def _difference(out, o, so, f, i, sf, g, j, sg, start, stop, divisor, ratio, scale):
@@ -213,6 +216,10 @@ def differentiate(
     # Rows that follow each other in memory are one run, unless weights differ between them.
     follow = inner <= tile and go[2] == inner * go[3] and gf[2] == inner * gf[3]
     follow = follow and (even or inner == 1)
+    # Lines with one step that follow each other are one run too, at first: across their ends,
+    # which are set afterwards, while they are in the cache.
+    across = unit and inner == 1 and even and n > 2 and go[1] == n and gf[1] == n
+    begun, ended = 0, 0
     # Lines with weights that vary are taken four at a time, which begin alike in memory.
     apart = 1
     while past and apart * go[1] % cells != 0:
@@ -220,7 +227,17 @@ def differentiate(
     together = 4 * apart if unit and inner == 1 and not even and n >= 3 * cells else outer + 1
     done = 0
     for o in range(outer):
-        if o == done and o + together <= outer:
+        if across and o == done:
+            lines = min(1 + _RUN // n, outer - o)
+            at, r, count = go[0] + o * n + 1, gf[0] + o * n, lines * n - 2
+            ahead = min((line - at) & (cells - 1), count) if past else 0
+            begun = at + ahead
+            ended = begun + (count - ahead) // cells * cells
+            vectors.difference(
+                out, begun, f, r + ahead, f, r + ahead + 2, ended - begun, p[0], past
+            )
+            done += lines
+        elif o == done and o + together <= outer:
             for k in range(o, o + apart):
                 at = go[0] + k * go[1] + go[2]
                 ahead = (line - at) & (cells - 1) if past else 0
@@ -250,12 +267,15 @@ def differentiate(
                 ahead, whole = 0, 0
                 if follow and inside:
                     rows, count = n - 2, (n - 2) * width
-                if not weighs:
+                if across and inside:
+                    ahead = min(max(begun - at, 0), count)
+                    whole = min(max(ended - at, 0), count) - ahead
+                elif not weighs:
                     if past and s0 == 1 and s2 == 1:
                         ahead = min((line - at) & (cells - 1), count)
                         whole = (count - ahead) // cells * cells
                         vectors.difference(
-                            out, at + ahead, r0, b0 + ahead, r2, b2 + ahead, whole, p[k]
+                            out, at + ahead, r0, b0 + ahead, r2, b2 + ahead, whole, p[k], True
                         )
                 elif follow and inside:
                     if o < done:

@@ -43,14 +43,15 @@ def settle(typing):
 
 
 @intrinsic
-def difference(typing, out, o, f, i, g, j, count, divisor):
-    """Set `count` cells from `o` on, where a line begins, to ``(g - f) / divisor``.
+def difference(typing, out, o, f, i, g, j, count, divisor, past):
+    """Set `count` cells from `o` on to ``(g - f) / divisor``.
 
-    They are written past the caches; `count` is in whole lines.
+    `count` is in whole lines. They are written past the caches if `past` is set; `o` must begin
+    a line then.
     """
 
     def generate(context, builder, signature, arguments):
-        out, o, f, i, g, j, count, divisor = arguments
+        out, o, f, i, g, j, count, divisor, past = arguments
         if not _real(signature.args[0]):
             return context.get_dummy_value()
         cells = _Cells(context, builder, signature.args[0], out, o)
@@ -58,13 +59,14 @@ def difference(typing, out, o, f, i, g, j, count, divisor):
         upper = _Cells(context, builder, signature.args[4], g, j)
         lanes = LINE // cells.size
         divisor = _everywhere(builder, divisor, lanes)
-        with _steps(builder, count, lanes) as m:
-            x = builder.fsub(upper.load(m, lanes), lower.load(m, lanes))
-            x = _converted(builder, x, divisor.type.element)
-            cells.store(builder.fdiv(x, divisor), m, LINE, past_caches=True)
+        for past_caches in _both(builder, past):
+            with _steps(builder, count, lanes) as m:
+                x = builder.fsub(upper.load(m, lanes), lower.load(m, lanes))
+                x = _converted(builder, x, divisor.type.element)
+                cells.store(builder.fdiv(x, divisor), m, past_caches=past_caches)
         return context.get_dummy_value()
 
-    return types.void(out, o, f, i, g, j, count, divisor), generate
+    return types.void(out, o, f, i, g, j, count, divisor, past), generate
 
 
 @intrinsic
@@ -120,10 +122,12 @@ class _Cells:
             return convert(vector, number)
         return vector
 
-    def store(self, vector, index, align, *, past_caches):
+    def store(self, vector, index, *, past_caches):
+        """Store a vector; past the caches if `index` is where a line begins, or part of one."""
+        lanes = vector.type.count
         vector = _converted(self.builder, vector, self.pointer.type.pointee)
-        pointer = self._at(index, vector.type.count)
-        stored = self.builder.store(vector, pointer, align=align)
+        align = self.size * lanes if past_caches else self.size
+        stored = self.builder.store(vector, self._at(index, lanes), align=align)
         if past_caches:
             yes = self.builder.module.add_metadata([ir.Constant(ir.IntType(32), 1)])
             stored.set_metadata("nontemporal", yes)
@@ -151,6 +155,14 @@ def _places(start, lanes, step):
     return ir.Constant(kind, [start + k * step for k in range(lanes)])
 
 
+def _both(builder, condition):
+    """Generate what the body of a loop does for a condition that holds, and one that does not."""
+    with builder.if_else(condition) as (then, otherwise):
+        for branch, holds in ((then, True), (otherwise, False)):
+            with branch:
+                yield holds
+
+
 @contextmanager
 def _steps(builder, count, lanes):
     zero, step = count.type(0), count.type(lanes)
@@ -171,10 +183,8 @@ def _combine(context, builder, kinds, arguments, fill):
     cells = apart(kinds[0], out, o, to, _TOGETHER)
     inputs = apart(kinds[3], f, i, tf, _TOGETHER + 2)
     weights = [_Cells(context, builder, kinds[7], one, w) for one in (a, b, c)]
-    with builder.if_else(past) as (then, otherwise):
-        for branch, past_caches in ((then, True), (otherwise, False)):
-            with branch:
-                fill(builder, cells, inputs, weights, count, past_caches)
+    for past_caches in _both(builder, past):
+        fill(builder, cells, inputs, weights, count, past_caches)
     return context.get_dummy_value()
 
 
@@ -217,6 +227,4 @@ def _lines(builder, cells, inputs, weights, count, past_caches):
 
 def _store_sum(builder, cells, index, weights, vectors, past_caches):
     x, y, z = map(builder.fmul, weights, vectors)
-    total = builder.fadd(builder.fadd(x, y), z)
-    align = cells.size * (total.type.count if past_caches else 1)
-    cells.store(total, index, align, past_caches=past_caches)
+    cells.store(builder.fadd(builder.fadd(x, y), z), index, past_caches=past_caches)
