@@ -263,6 +263,19 @@ def differentiate(
                 r1, b1, s1 = _row(near + 1, o, j, n, f, gf, before, gb, after, ga)
                 r2, b2, s2 = _row(near + order, o, j, n, f, gf, before, gb, after, ga)
                 at = go[0] + o * go[1] + i * go[2] + j * go[3]
+                if width == 1 and not inside:
+                    # The end of a line takes less time than to begin a loop.
+                    x, z = _number(r0[_U(b0)]), _number(r2[_U(b2)])
+                    if not weighs:
+                        out[_U(at)] = _over(z - x, p[k], p[k + 1], p[k + 2])
+                    else:
+                        y = _number(r1[_U(b1)])
+                        wa, wb, wc = p[k], p[k + 1], p[k + 2]
+                        if k == 0:
+                            wa, wb, wc = a[_U(w)], b[_U(w)], c[_U(w)]
+                        out[_U(at)] = _times(wa, x) + _times(wb, y) + _times(wc, z)
+                    i += 1
+                    continue
                 rows, runs, count = 1, 1, width
                 ahead, whole = 0, 0
                 if follow and inside:
@@ -293,17 +306,17 @@ def differentiate(
                     wa, wb, wc = p[k], p[k + 1], p[k + 2]
                     if weighs and k == 0:
                         wa, wb, wc = a[_U(w + run)], b[_U(w + run)], c[_U(w + run)]
-                    x, y = at + run * go[2], run * gf[2]
+                    u, v = at + run * go[2], run * gf[2]
                     for begin, end in ((0, ahead), (ahead + whole, count)):
                         if not weighs:
                             _difference(
-                                out, x, go[3], r0, b0, s0, r2, b2, s2, begin, end, wa, wb, wc
+                                out, u, go[3], r0, b0, s0, r2, b2, s2, begin, end, wa, wb, wc
                             )
                         elif follow and inside:
-                            _varying(out, x, go[3], f, b0, s0, begin, end, a, b, c, w)
+                            _varying(out, u, go[3], f, b0, s0, begin, end, a, b, c, w)
                         else:
                             _combination(
-                                out, x, go[3], r0, b0 + y, s0, r1, b1 + y, s1, r2, b2 + y, s2,
+                                out, u, go[3], r0, b0 + v, s0, r1, b1 + v, s1, r2, b2 + v, s2,
                                 begin, end, wa, wb, wc,
                             )  # fmt: skip
                 i += rows
