@@ -229,13 +229,28 @@ def differentiate(
     for o in range(outer):
         if across and o == done:
             lines = min(1 + _RUN // n, outer - o)
-            at, r, count = go[0] + o * n + 1, gf[0] + o * n, lines * n - 2
-            ahead = min((line - at) & (cells - 1), count) if past else 0
-            begun = at + ahead
-            ended = begun + (count - ahead) // cells * cells
-            vectors.difference(
-                out, begun, f, r + ahead, f, r + ahead + 2, ended - begun, p[0], past
-            )
+            shift = gf[0] - go[0] - 1
+            begun = go[0] + o * n + 1
+            ended = begun + lines * n - 2
+            if past and n >= 4 * cells:
+                # Past the caches except around the ends, which would have to be read again.
+                begun += (line - begun) & (cells - 1)
+                ended = begun
+                for k in range(o, o + lines):
+                    end = go[0] + (k + 1) * n - 1
+                    end -= (end - line) & (cells - 1)
+                    q = ended + shift
+                    vectors.difference(out, ended, f, q, f, q + 2, end - ended, p[0], True)
+                    ended = end
+                    if k + 1 < o + lines:
+                        ended = go[0] + (k + 1) * n + 1
+                        ended += (line - ended) & (cells - 1)
+                        q = end + shift
+                        vectors.difference(out, end, f, q, f, q + 2, ended - end, p[0], False)
+            else:
+                ended -= (ended - begun) % cells
+                q = begun + shift
+                vectors.difference(out, begun, f, q, f, q + 2, ended - begun, p[0], False)
             done += lines
         elif o == done and o + together <= outer:
             for k in range(o, o + apart):
