@@ -210,7 +210,7 @@ def differentiate(
     """
     outer, n, inner = shape
     even = a.size == 0
-    cells = vectors.LINE // out.itemsize
+    cells, lanes = vectors.LINE // out.itemsize, vectors.LINE // p.itemsize
     past = line >= 0 and vectors.vectorised(out)
     unit = go[3] == 1 and gf[3] == 1 and vectors.vectorised(out)
     # Rows that follow each other in memory are one run, unless weights differ between them.
@@ -254,13 +254,21 @@ def differentiate(
             done += lines
         elif o == done and o + together <= outer:
             for k in range(o, o + apart):
-                at = go[0] + k * go[1] + go[2]
+                at, r = go[0] + k * go[1] + go[2], gf[0] + k * gf[1]
                 ahead = (line - at) & (cells - 1) if past else 0
-                vectors.combine_lines(
-                    out, at + ahead, apart * go[1],
-                    f, gf[0] + k * gf[1] + ahead, apart * gf[1],
-                    (n - cells - ahead) // cells * cells, a, b, c, start + ahead, past,
-                )  # fmt: skip
+                begun = ahead % lanes
+                ended = begun + (n - lanes - begun) // lanes * lanes
+                whole = (ended - ahead) // cells * cells
+                # Past the caches are whole lines of memory alone.
+                for begin, end, beyond in (
+                    (begun, ahead, False),
+                    (ahead, ahead + whole, past),
+                    (ahead + whole, ended, False),
+                ):
+                    vectors.combine_lines(
+                        out, at + begin, apart * go[1], f, r + begin, apart * gf[1],
+                        end - begin, a, b, c, start + begin, beyond,
+                    )  # fmt: skip
             done += together
         for j in range(0, inner, tile):
             width = min(tile, inner - j)
@@ -307,8 +315,8 @@ def differentiate(
                         )
                 elif follow and inside:
                     if o < done:
-                        ahead = (line - at) & (cells - 1) if past else 0
-                        whole = (n - cells - ahead) // cells * cells
+                        ahead = ((line - at) & (cells - 1)) % lanes if past else 0
+                        whole = (n - lanes - ahead) // lanes * lanes
                 elif unit and inside and i + 4 < n:
                     rows, runs = 4, 4
                     alike = past and go[2] % cells == 0

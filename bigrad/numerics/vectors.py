@@ -90,7 +90,8 @@ def combine_lines(typing, out, o, to, f, i, tf, count, a, b, c, w, past):
 
     Cell ``o + m`` becomes ``a[w + m] * f[i + m] + b[w + m] * f[i + m + 1] + c[w + m] *
     f[i + m + 2]``; the other lines likewise, with the same weights, and with cells of `f` that
-    are `tf` apart. `count` is in whole lines; as many cells as a line holds are read beyond it.
+    are `tf` apart. `count` is in vectors, of as many cells as a line holds weights, and one more
+    vector of `f` is read. Written past the caches as by `combine_rows`.
     """
 
     def generate(context, builder, signature, arguments):
