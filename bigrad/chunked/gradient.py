@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, chain
 from operator import itemgetter
 from typing import Any
 
@@ -157,9 +157,8 @@ def _apply(template: _Template, x: Any, coordinates: list[Any]) -> tuple[Any, ..
         _gradient,
         regular,
         _placed(template, coordinates, chunks),
-        *(halo.faces(regular, axis) for axis in split),
+        *chain.from_iterable(halo.faces(regular, axis) for axis in split),
         split=split,
-        totals=[len(sizes) for sizes in chunks],
         dtype=result,
         meta=meta_from_array(x, dtype=result),
         chunks=chunks,
@@ -214,15 +213,11 @@ def _gradient(
     placed: Any,
     *faces: Any,
     split: list[int],
-    totals: list[int],
     block_id: tuple[int, ...],
 ) -> Any:
     """Differentiate one chunk."""
     content: _Placed = placed[()]
     start = tuple(int(starts[i]) for starts, i in zip(content.starts, block_id, strict=True))
-    around = {
-        axis: halo.neighbours(planes, axis, block_id[axis], totals[axis])
-        for axis, planes in zip(split, faces, strict=True)
-    }
+    around = dict(zip(split, zip(faces[::2], faces[1::2], strict=True), strict=True))
     results = content.operator.apply(Block(core, start, around))
     return results[0] if len(results) == 1 else results

@@ -1,18 +1,22 @@
-"""The halo of dask chunks: faces, exchanged by dask's own `overlap`.
+"""The halo of dask chunks: faces, cut from the neighbours where these are.
 
-A chunk is never copied to join it with its halo. A thin array holds the first and the last
-plane of every chunk; `overlap` of depth 1 on that array brings each chunk the planes of its
-neighbours, and only these travel between the workers of a cluster.
+A chunk is never copied to join it with its halo. A face is a task of its own, which depends on
+one chunk, and is a block of a thin array whose blocks lie beside those of the chunks that need
+it: nothing is left to exchange, and only faces travel between the workers of a cluster.
 """
 
 from collections.abc import Sequence
+from functools import partial
+from itertools import product
 from typing import Any
 
 import dask.array as da
-import numpy as np
+from dask.array.core import Array
 from dask.array.utils import meta_from_array
+from dask.base import tokenize
+from dask.highlevelgraph import HighLevelGraph
 
-__all__ = ["faces", "neighbours", "regular"]
+__all__ = ["faces", "regular"]
 
 
 def regular(chunks: Sequence[int], edge_order: int) -> tuple[int, ...]:
@@ -37,57 +41,58 @@ def regular(chunks: Sequence[int], edge_order: int) -> tuple[int, ...]:
     return tuple(sizes)
 
 
-def faces(x: Any, axis: int) -> Any:
-    """For each chunk the last plane before it, its own first and last, and the first after it.
+def faces(x: Any, axis: int) -> tuple[Any, Any]:
+    """For each chunk the last plane before it, and the first plane after it.
 
     Parameters
     ----------
     x : dask.array.Array
-        With two or more chunks along `axis`, none of them empty.
+        Without empty chunks along `axis`.
     axis : int
         The axis to look along.
 
     Returns
     -------
-    dask.array.Array
-        With the blocks of `x`, four planes in each along `axis`; three at the two ends, where
-        there is nothing to see on one side.
+    before, after : dask.array.Array
+        Each with the blocks of `x`, and a plane along `axis` in each block. A chunk that has no
+        neighbour on that side has a block that means nothing there, and that may be empty.
     """
-    ends = da.map_blocks(
-        _ends,
-        x,
-        axis=axis,
-        dtype=x.dtype,
-        meta=meta_from_array(x),
-        chunks=(*x.chunks[:axis], (2,) * x.numblocks[axis], *x.chunks[axis + 1 :]),
-    )
-    # Two planes are enough for a depth of 1: nothing has to be rechunked.
-    return da.overlap.overlap(ends, depth={axis: 1}, boundary={axis: "none"}, allow_rechunk=False)
+    last, first = (partial(_cut, axis=axis, where=slice(*w)) for w in ((-1, None), (0, 1)))
+    shifted = _shifted if isinstance(x, Array) else _shifted_expression
+    return shifted(x, axis, last, -1), shifted(x, axis, first, 1)
 
 
-def neighbours(block: Any, axis: int, number: int, total: int) -> tuple[Any, Any]:
-    """Split a block of `faces` into the plane before and the plane after a chunk.
+def _shifted(x: Any, axis: int, cut: partial[Any], step: int) -> Any:
+    """Array of what `cut` takes from the chunk that is `step` further along `axis`.
 
-    Parameters
-    ----------
-    block : array
-        A block of `faces`.
-    axis : int
-        The axis that was looked along.
-    number, total : int
-        The chunk's number along the axis, and how many there are.
-
-    Returns
-    -------
-    tuple of array
-        Empty along `axis` where the whole axis ends.
+    The graph is made by hand: a task for each face, where slices of an array would be three.
     """
-    first, last = int(number > 0), int(number < total - 1)
+    nothing = partial(_cut, axis=axis, where=slice(0))
+    name = f"face-{tokenize(x.name, axis, step)}"
+    number = x.numblocks[axis]
+    tasks: dict[Any, Any] = {}
+    for place in product(*map(range, x.numblocks)):
+        other = place[axis] + step
+        there = (*place[:axis], other, *place[axis + 1 :])
+        inside = 0 <= other < number
+        tasks[(name, *place)] = (cut, (x.name, *there)) if inside else (nothing, (x.name, *place))
+    graph = HighLevelGraph.from_collections(name, tasks, dependencies=[x])
+    widths = tuple(int(0 <= i + step < number) for i in range(number))
+    chunks = (*x.chunks[:axis], widths, *x.chunks[axis + 1 :])
+    return Array(graph, name, chunks, meta=meta_from_array(x))
+
+
+def _shifted_expression(x: Any, axis: int, cut: partial[Any], step: int) -> Any:
+    """As `_shifted`, of what is no graph yet but an expression, as with query planning."""
+    widths = (1,) * x.numblocks[axis]
+    chunks = (*x.chunks[:axis], widths, *x.chunks[axis + 1 :])
+    planes = da.map_blocks(cut, x, dtype=x.dtype, meta=meta_from_array(x), chunks=chunks)
     index = (slice(None),) * axis
-    stop = block.shape[axis]
-    return block[(*index, slice(0, first))], block[(*index, slice(stop - last, stop))]
+    end, others = (slice(1), slice(-1)) if step < 0 else (slice(-1, None), slice(1, None))
+    parts = [planes[(*index, end)], planes[(*index, others)]]
+    return da.concatenate(parts if step < 0 else parts[::-1], axis=axis)
 
 
-def _ends(block: Any, axis: int) -> Any:
+def _cut(block: Any, axis: int, where: slice) -> Any:
     # A copy, so that the whole chunk need not live as long as its faces.
-    return block[(slice(None),) * axis + (np.array([0, -1]),)]
+    return block[(slice(None),) * axis + (where,)].copy()
