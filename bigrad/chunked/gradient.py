@@ -218,6 +218,9 @@ def _gradient(
     """Differentiate one chunk."""
     content: _Placed = placed[()]
     start = tuple(int(starts[i]) for starts, i in zip(content.starts, block_id, strict=True))
+    if len(content.operator.stencils) > 1 and type(core) is np.ndarray:
+        # A chunk of an array in memory is rows far apart, to be read once for all derivatives.
+        core = np.ascontiguousarray(core)
     around = dict(zip(split, zip(faces[::2], faces[1::2], strict=True), strict=True))
     results = content.operator.apply(Block(core, start, around))
     return results[0] if len(results) == 1 else results
