@@ -6,6 +6,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import dask
 import dask.array as da
 import numpy as np
 from dask.base import optimize, persist
@@ -97,13 +98,13 @@ def _graph(coordinate: bool) -> Callable[[Size, Path], Case]:
     return prepare
 
 
-def _travel(axis: int) -> Callable[[Size, Path], Case]:
+def _travel(axis: int, bandwidth: str | None) -> Callable[[Size, Path], Case]:
     def prepare(size: Size, folder: Path) -> Case:
         shape = size.lazy
         chunks = tuple(-(-n // 4) for n in shape)
         boundaries = -(-shape[axis] // chunks[axis]) - 1
         faces = 2 * boundaries * 4 * math.prod(shape) / shape[axis] / 1e6
-        arguments = (shape, chunks, axis)
+        arguments = (shape, chunks, axis, bandwidth)
         return Case(
             {
                 BIGRAD: lambda: call("benchmarks.chunks:travelled", BIGRAD, *arguments).only(
@@ -120,13 +121,18 @@ def _travel(axis: int) -> Callable[[Size, Path], Case]:
 
 
 def travelled(
-    way: str, shape: tuple[int, ...], chunks: tuple[int, ...], axis: int
+    way: str, shape: tuple[int, ...], chunks: tuple[int, ...], axis: int, bandwidth: str | None
 ) -> dict[str, float]:
-    """Megabytes that the workers of a local cluster get from each other for one derivative."""
+    """Megabytes that the workers of a local cluster get from each other for one derivative.
+
+    `bandwidth` is what the scheduler expects of the network, if not what it does by default.
+    """
     from distributed import Client, LocalCluster, wait
 
     gradient = {BIGRAD: bigrad.gradient, DASK: da.gradient}[way]
+    expected = {} if bandwidth is None else {"distributed.scheduler.bandwidth": bandwidth}
     with (
+        dask.config.set(expected),
         LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
         Client(cluster) as client,
     ):
@@ -166,7 +172,11 @@ def _rows() -> Iterator[Comparison]:
         name = "a coordinate" if coordinate else "one step"
         yield Comparison(GRAPH, name, _graph(coordinate), (Target("times", 1.0, DASK),))
     target = Target("times", 1.1, FACES, unit=MOVED)
-    yield Comparison(TRAVEL, "middle axis", _travel(1), (target,))
+    for bandwidth in (None, "1 B"):
+        name = (
+            "scheduler as it is" if bandwidth is None else "scheduler that expects a slow network"
+        )
+        yield Comparison(TRAVEL, f"middle axis, {name}", _travel(1, bandwidth), (target,))
 
 
 ROWS = tuple(_rows())

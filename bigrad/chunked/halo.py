@@ -2,7 +2,13 @@
 
 A chunk is never copied to join it with its halo. A face is a task of its own, which depends on
 one chunk, and is a block of a thin array whose blocks lie beside those of the chunks that need
-it: nothing is left to exchange, and only faces travel between the workers of a cluster.
+it: nothing is left to exchange.
+
+On a cluster only faces have to travel. Where a chunk and its faces are on two workers, though,
+the scheduler of `distributed` takes the one that it reckons to begin sooner, and moves the chunk
+if that is the other one. It reckons with 100 MB a second, unless told or taught otherwise, and
+with half a second for each waiting task of a kind that it has not seen yet. Told by the setting
+``distributed.scheduler.bandwidth`` that the network is slow, it leaves chunks where they are.
 """
 
 from collections.abc import Sequence
