@@ -133,7 +133,7 @@ def travelled(
     expected = {} if bandwidth is None else {"distributed.scheduler.bandwidth": bandwidth}
     with (
         dask.config.set(expected),
-        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster,
         Client(cluster) as client,
     ):
         x = client.persist(da.random.default_rng(0).random(shape, chunks=chunks, dtype=np.float32))

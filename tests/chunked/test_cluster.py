@@ -21,7 +21,7 @@ def client() -> Iterator[Any]:
     # A scheduler that expects a slow network moves no chunk to a worker that has less to do.
     with (
         dask.config.set({"distributed.scheduler.bandwidth": 1}),
-        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster,
         Client(cluster) as client,
     ):
         yield client
