@@ -56,9 +56,10 @@ class Pool:
         memory = self._take(-(-size // _STEP) * _STEP)
         # Views hold on to the first array that is not made of another one: by way of a
         # memoryview, that is this one.
-        array = np.frombuffer(memoryview(memory), np.uint8)
+        array = np.frombuffer(memory.data, np.uint8)
         weakref.finalize(array, self._give, memory).atexit = False
-        return array[:size].view(dtype).reshape(shape)
+        values: Array = array[:size].view(dtype).reshape(shape)
+        return values
 
     def _take(self, size: int) -> Array:
         with self._lock:
