@@ -9,39 +9,26 @@ import math
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import product
 from typing import Any, TypeVar
 
 import numpy as np
 import zarr
-from zarr.abc.store import ByteRequest, RangeByteRequest, Store, SuffixByteRequest
+from zarr.abc.store import RangeByteRequest, Store
 from zarr.codecs import ShardingCodec
-from zarr.core.array_spec import ArrayConfig, ArraySpec
 from zarr.core.buffer import default_buffer_prototype
-from zarr.core.codec_pipeline import BatchedCodecPipeline
-from zarr.dtype import UInt64
 
 from bigrad.errors import SourceError, TargetError
 from bigrad.jobs.blocks import Region
 from bigrad.jobs.codecs import Chain, Scratch, chain_of, chain_of_version_2, stored_bytes
 from bigrad.jobs.objects import Bytes, Objects, Pieces, Request, Traffic, objects_of
+from bigrad.jobs.parts import Part, cut
+from bigrad.jobs.shards import MISSING, RUN, Sharding, runs_of, sharding_of
 
 __all__ = ["Reader", "Writer", "read", "reader_of", "write", "writer_of"]
 
 Array = np.ndarray[Any, Any]
 
 _T = TypeVar("_T")
-
-# Of a shard, chunks that lie together are read together: this many bytes at most (or one
-# chunk), and over gaps of no more than that. A shard that is no larger than this is read at
-# once where all of its chunks are needed.
-_RUN = 16 * 2**20
-_GAP = 64 * 2**10
-
-_MISSING = 2**64 - 1
-
-# Python's objects for each chunk of a shard.
-_BOOKKEEPING = 1024
 
 
 def read(array: "zarr.Array[Any]", region: Region, out: Array | None = None) -> Array:
@@ -107,106 +94,6 @@ def write(array: "zarr.Array[Any]", region: Region, values: Array) -> None:
     writer_of(array).write(region, values)
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """What a region and a unit of an array's grid have in common.
-
-    Attributes
-    ----------
-    place : tuple of int
-        Of the unit in the grid.
-    inside : tuple
-        The cells, counted from the unit's first: an index for its values.
-    outside : tuple
-        The same cells, counted from the region's first.
-    whole : bool
-        Whether these are all cells of the unit, none of them beyond the array's end.
-    """
-
-    place: tuple[int, ...]
-    inside: tuple[Any, ...]
-    outside: tuple[Any, ...]
-    whole: bool
-
-
-def _parts(region: Region, unit: tuple[int, ...]) -> Iterator[_Part]:
-    """Cut a region at the borders of a grid."""
-    along = [
-        [
-            _cut(number, size, cells.start, cells.stop)
-            for number in range(cells.start // size, -(-cells.stop // size))
-        ]
-        for cells, size in zip(region, unit, strict=True)
-    ]
-    for cuts in product(*along):
-        place, inside, outside, whole = zip(*cuts, strict=True) if cuts else ((), (), (), ())
-        # The ellipsis makes a view of an array without axes, too.
-        yield _Part(place, (*inside, ...), (*outside, ...), all(whole))
-
-
-def _cut(number: int, size: int, start: int, stop: int) -> tuple[int, slice, slice, bool]:
-    first = number * size
-    lo, hi = max(start, first), min(stop, first + size)
-    return number, slice(lo - first, hi - first), slice(lo - start, hi - start), hi - lo == size
-
-
-@dataclass(frozen=True, eq=False)
-class _Sharding:
-    """How a shard's chunks lie in it.
-
-    Attributes
-    ----------
-    counts : tuple of int
-        The number of chunks along each axis of a shard.
-    chunk : tuple of int
-        The shape of one.
-    index : Chain
-        The codecs of the index, which holds an offset and a length for each chunk.
-    index_bytes : int
-        Of the index as it is stored.
-    leading : bool
-        Whether it comes before the chunks; else it comes after them.
-    nbytes : int
-        Of all values of a shard.
-    """
-
-    counts: tuple[int, ...]
-    chunk: tuple[int, ...]
-    index: Chain
-    index_bytes: int
-    leading: bool
-    nbytes: int
-
-    @property
-    def books(self) -> int:
-        """Bytes of the index as it is decoded and encoded, and of Python's objects."""
-        return math.prod(self.counts) * _BOOKKEEPING + 4 * self.index_bytes
-
-    @property
-    def index_range(self) -> ByteRequest:
-        """The range of an object where the index lies."""
-        if self.leading:
-            return RangeByteRequest(0, self.index_bytes)
-        return SuffixByteRequest(self.index_bytes)
-
-    def decoded(self, data: Bytes) -> Array:
-        """Decode an index."""
-        if len(data) != self.index_bytes:
-            msg = f"{len(data)} bytes where the index of a shard takes {self.index_bytes}"
-            raise ValueError(msg)
-        return self.index.decode(data, None, Scratch(self.index))
-
-    def parted(self, whole: Bytes) -> tuple[Bytes, Bytes]:
-        """Part a whole shard into its index and what may hold chunks, in its place."""
-        if self.leading:
-            return whole[: self.index_bytes], whole
-        return whole[-self.index_bytes :], whole[: -self.index_bytes]
-
-    def encoded(self, index: Array) -> Any:
-        """Encode an index."""
-        return self.index.encode(index, _MISSING, Scratch(self.index))
-
-
 @dataclass(frozen=True, eq=False)
 class _Layout:
     """All that reading and writing must know of an array, decided once.
@@ -223,7 +110,7 @@ class _Layout:
         What an object of the store holds: a shard, else a chunk.
     chain : Chain
         The codecs of a chunk, inside its shard where there are shards.
-    sharding : _Sharding or None
+    sharding : Sharding or None
         None where there are none.
     fill : scalar
         The value where nothing is stored.
@@ -234,7 +121,7 @@ class _Layout:
     dtype: np.dtype[Any]
     unit: tuple[int, ...]
     chain: Chain
-    sharding: _Sharding | None
+    sharding: Sharding | None
     fill: Any
 
     @classmethod
@@ -253,7 +140,7 @@ class _Layout:
             chain = chain_of_version_2(codec, metadata.filters or (), metadata.compressor, spec)
         elif len(metadata.codecs) == 1 and type(metadata.codecs[0]) is ShardingCodec:
             (codec,) = metadata.codecs
-            sharding = _sharding(codec, spec)
+            sharding = sharding_of(codec, spec)
             chain = chain_of(codec.codecs, replace(spec, shape=tuple(codec.chunk_shape)))
         else:
             chain = chain_of(metadata.codecs, spec)
@@ -272,28 +159,6 @@ class _Layout:
         """Return the key of an object."""
         key = self.array.metadata.encode_chunk_key(place)
         return f"{self.array.path}/{key}" if self.array.path else key
-
-
-def _sharding(codec: ShardingCodec, spec: ArraySpec) -> _Sharding:
-    chunk = tuple(codec.chunk_shape)
-    counts = tuple(size // part for size, part in zip(spec.shape, chunk, strict=True))
-    index = ArraySpec(
-        shape=(*counts, 2),
-        dtype=UInt64(endianness="little"),
-        fill_value=_MISSING,
-        config=ArrayConfig(order="C", write_empty_chunks=True),
-        prototype=default_buffer_prototype(),
-    )
-    return _Sharding(
-        counts,
-        chunk,
-        chain_of(codec.index_codecs, index),
-        BatchedCodecPipeline.from_codecs(codec.index_codecs).compute_encoded_size(
-            16 * math.prod(counts), index
-        ),
-        codec.index_location.value == "start",
-        math.prod(spec.shape) * spec.dtype.to_native_dtype().itemsize,
-    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -325,8 +190,8 @@ class Reader:
         layout, sharding = self._layout, self._layout.sharding
         fetched, books = stored_bytes(layout.chain.nbytes), 0
         if sharding is not None:
-            parts = stored_bytes(sharding.nbytes) + sharding.index_bytes
-            fetched = parts if sharding.nbytes <= _RUN else max(_RUN, fetched)
+            whole = stored_bytes(sharding.nbytes) + sharding.index_bytes
+            fetched = whole if sharding.nbytes <= RUN else max(RUN, fetched)
             # The indices of the next shards wait while one is read.
             fetched += sharding.index_bytes
             books = sharding.books
@@ -365,8 +230,7 @@ class _Call:
     def chunks(self, region: Region, out: Array) -> None:
         """Read chunks that are objects themselves."""
         wanted = (
-            ((self.layout.key(part.place), None), part)
-            for part in _parts(region, self.layout.unit)
+            ((self.layout.key(part.place), None), part) for part in cut(region, self.layout.unit)
         )
         for (key, _), part, data in self._fetch(wanted):
             self.traffic.add(chunks=1)
@@ -374,13 +238,13 @@ class _Call:
             # Not held while the next one is fetched; nor is any other below.
             del data
 
-    def shards(self, region: Region, out: Array, sharding: _Sharding) -> None:
+    def shards(self, region: Region, out: Array, sharding: Sharding) -> None:
         """Read chunks out of shards."""
 
-        def wanted() -> Iterator[tuple[Request, tuple[_Part, list[_Part]]]]:
-            for shard in _parts(region, self.layout.unit):
-                parts = list(_parts(shard.inside[:-1], sharding.chunk))
-                at_once = sharding.nbytes <= _RUN and len(parts) == self._present(shard, sharding)
+        def wanted() -> Iterator[tuple[Request, tuple[Part, list[Part]]]]:
+            for shard in cut(region, self.layout.unit):
+                parts = list(cut(shard.inside[:-1], sharding.chunk))
+                at_once = sharding.nbytes <= RUN and len(parts) == self._present(shard, sharding)
                 part = None if at_once else sharding.index_range
                 yield (self.layout.key(shard.place), part), (shard, parts)
 
@@ -393,7 +257,7 @@ class _Call:
                 self._shard(key, data, part is None, parts, view, sharding)
             del data
 
-    def _present(self, shard: _Part, sharding: _Sharding) -> int:
+    def _present(self, shard: Part, sharding: Sharding) -> int:
         """Count the chunks of a shard that begin before the array's end."""
         return math.prod(
             -(-min(unit, size - number * unit) // chunk)
@@ -411,9 +275,9 @@ class _Call:
         key: str,
         data: Bytes,
         at_once: bool,
-        parts: Sequence[_Part],
+        parts: Sequence[Part],
         view: Array,
-        sharding: _Sharding,
+        sharding: Sharding,
     ) -> None:
         """Decode some chunks of a shard, from all of it or from its index."""
         try:
@@ -427,14 +291,14 @@ class _Call:
         )
         places = [(lo, lo + n) for lo, n in index[needed].reshape(-1, 2).tolist()]
         for part, (lo, _) in zip(parts, places, strict=True):
-            if lo == _MISSING:
+            if lo == MISSING:
                 view[part.outside] = self.layout.fill
         if at_once:
             for part, (lo, hi) in zip(parts, places, strict=True):
-                if lo != _MISSING:
+                if lo != MISSING:
                     self._decode(key, self._within(key, data, lo, hi), part, view)
             return
-        runs = _runs(places)
+        runs = runs_of(places)
         fetched = self._fetch(
             ((key, RangeByteRequest(lo, hi)), (lo, numbers)) for lo, hi, numbers in runs
         )
@@ -458,7 +322,7 @@ class _Call:
             raise self._corrupted(key, ValueError(msg))
         return data[lo:hi]
 
-    def _decode(self, key: str, data: Bytes | None, part: _Part, out: Array) -> None:
+    def _decode(self, key: str, data: Bytes | None, part: Part, out: Array) -> None:
         view = out[part.outside]
         if data is None:
             view[...] = self.layout.fill
@@ -494,21 +358,6 @@ class _Call:
         )
 
 
-def _runs(places: Sequence[tuple[int, int]]) -> list[tuple[int, int, list[int]]]:
-    """Join chunks of a shard to ranges that are read at once."""
-    runs: list[tuple[int, int, list[int]]] = []
-    present = (number for number, (lo, _) in enumerate(places) if lo != _MISSING)
-    for number in sorted(present, key=places.__getitem__):
-        lo, hi = places[number]
-        if runs:
-            start, stop, numbers = runs[-1]
-            if lo - stop <= _GAP and max(hi, stop) - start <= _RUN:
-                runs[-1] = start, max(hi, stop), [*numbers, number]
-                continue
-        runs.append((lo, hi, [number]))
-    return runs
-
-
 @dataclass(frozen=True, eq=False)
 class Writer:
     """Writes regions of an array; from `writer_of`."""
@@ -540,7 +389,7 @@ class Writer:
         scratch = Scratch(self._layout.chain)
         self._layout.objects.put(
             (self._layout.key(part.place), self._pieces(values[part.outside], scratch))
-            for part in _parts(region, self._layout.unit)
+            for part in cut(region, self._layout.unit)
         )
 
     def _pieces(self, values: Array, scratch: Scratch) -> Pieces:
@@ -549,10 +398,10 @@ class Writer:
             yield layout.chain.encode(values, layout.fill, scratch)
             return
         sharding = layout.sharding
-        index = np.full((*sharding.counts, 2), _MISSING, "<u8")
+        index = np.full((*sharding.counts, 2), MISSING, "<u8")
         kept = []
         end = sharding.index_bytes if sharding.leading else 0
-        for part in _parts(tuple(slice(0, size) for size in values.shape), sharding.chunk):
+        for part in cut(tuple(slice(0, size) for size in values.shape), sharding.chunk):
             data = layout.chain.encode(values[part.outside], layout.fill, scratch)
             index[part.place] = end, len(data)
             end += len(data)
