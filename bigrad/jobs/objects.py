@@ -38,6 +38,8 @@ Pieces = Iterable[Any]
 class Traffic:
     """What was read so far, counted by all threads together.
 
+    Each process counts for itself: where one is sent to, it begins at zero.
+
     Attributes
     ----------
     requests : int
@@ -52,6 +54,9 @@ class Traffic:
     stored: int = 0
     chunks: int = 0
     _lock: Lock = field(default_factory=Lock, repr=False)
+
+    def __reduce__(self) -> tuple[type["Traffic"], tuple[()]]:
+        return Traffic, ()
 
     def add(self, *, requests: int = 0, stored: int = 0, chunks: int = 0) -> None:
         """Count more."""

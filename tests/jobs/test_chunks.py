@@ -1,5 +1,6 @@
 import asyncio
 import json
+import pickle
 import subprocess
 import sys
 import threading
@@ -189,6 +190,21 @@ def keys(store: Any) -> list[str]:
         return sorted([key async for key in store.list()])
 
     return asyncio.run(listed())
+
+
+@pytest.mark.parametrize(
+    "layout",
+    ["blosc", "transposed", "sharded, index first", "version 2, filters", "sharded twice"],
+)
+def test_readers_and_writers_go_to_other_processes(layout: str, tmp_path: Path) -> None:
+    array = made(layout, LocalStore(tmp_path))
+    reader, writer = reader_of(array), writer_of(array)
+    for _ in range(2):  # also after what they keep of their first use
+        reader, writer = pickle.loads(pickle.dumps((reader, writer)))
+        writer.write(whole(array), values(array))
+        same(reader.read(whole(array)), values(array))
+    assert reader.traffic.chunks > 0
+    assert pickle.loads(pickle.dumps(reader)).traffic.chunks == 0
 
 
 @pytest.mark.parametrize("options", [{}, {"zarr_format": 2}])
