@@ -175,6 +175,11 @@ class Reader:
     traffic: Traffic = field(default_factory=Traffic)
 
     @property
+    def dtype(self) -> "np.dtype[Any]":
+        """Of the values as they are stored."""
+        return self._layout.dtype
+
+    @property
     def chunk_bytes(self) -> int:
         """Bytes of a chunk, decompressed."""
         return self._layout.chain.nbytes

@@ -32,6 +32,7 @@ from bigrad.jobs.memory import (
 )
 from bigrad.jobs.objects import is_direct
 from bigrad.jobs.planner import MARGIN, Demand, Pass, choose, task_memory
+from bigrad.jobs.pool import Pool
 from bigrad.jobs.progress import Kind, telling
 from bigrad.jobs.report import Progress, Report
 from bigrad.jobs.run import Copy, Stage, Work
@@ -329,7 +330,8 @@ class Plan:
             )
             for name in self.selection.companions
         )
-        return [*copies, *(self._work(part, spacings) for part in self.parts)]
+        pool = Pool(self.ceiling - self.reserved - MARGIN)
+        return [*copies, *(self._work(part, spacings, pool) for part in self.parts)]
 
     def _identity(
         self, loaded: Mapping[str, xr.Variable], staged: Mapping[str, Buffer]
@@ -420,7 +422,7 @@ class Plan:
             staged |= metadata_objects(name, self.source.array(name))
         return staged
 
-    def _work(self, part: Part, spacings: Mapping[str, Spacing]) -> Work:
+    def _work(self, part: Part, spacings: Mapping[str, Spacing], pool: Pool) -> Work:
         return Work(
             name=part.name,
             dims=tuple(map(str, self.source.dataset[part.variable].dims)),
@@ -440,6 +442,7 @@ class Plan:
                 part.result.writer(output.name, self.target, self.concurrency)
                 for output in part.outputs
             ),
+            pool=pool,
         )
 
     def _what(self) -> str:

@@ -344,7 +344,8 @@ class _Table:
         rounds = np.ceil(self.tasks / workers)
         idle = rounds * workers / np.maximum(self.tasks, 1)
         seconds: np.ndarray = work * idle / min(workers, processors)
-        return seconds
+        # Nothing overlaps with the first read, nor with the last write.
+        return seconds + self.memory[concurrency] / _DECODE_RATE
 
 
 def _candidates(demand: Demand, processors: int) -> Iterator[BlockGrid]:

@@ -47,6 +47,10 @@ class Pool:
         # An array may come to its end anywhere, also inside of what holds the lock.
         self._lock = RLock()
 
+    def __reduce__(self) -> tuple[type["Pool"], tuple[int]]:
+        # Another process has memory of its own.
+        return Pool, (self._limit,)
+
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Array:
         """Return an array in C order that holds anything; for use from any thread."""
         dtype = np.dtype(dtype)

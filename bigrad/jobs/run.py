@@ -15,6 +15,7 @@ from bigrad.errors import SourceError, TargetError
 from bigrad.jobs.blocks import BlockGrid, Reads, Region, touched
 from bigrad.jobs.chunks import Reader, Writer
 from bigrad.jobs.memory import peak_memory
+from bigrad.jobs.pool import Pool
 from bigrad.jobs.source import ObjectKeys, Packing
 from bigrad.jobs.storage import copy_objects
 from bigrad.numerics.operators import Block, Gradient
@@ -167,6 +168,8 @@ class Work:
         For each result.
     writers : tuple of Writer
         For each result.
+    pool : Pool
+        Memory for blocks.
     """
 
     name: str
@@ -177,6 +180,7 @@ class Work:
     grid: BlockGrid
     operators: tuple[Gradient, ...]
     writers: tuple[Writer, ...]
+    pool: Pool
 
     @property
     def steps(self) -> int:
@@ -251,7 +255,8 @@ class Work:
         written = 0
         for operator, writer in zip(self.operators, self.writers, strict=True):
             # One at a time: of all results, only one is held in memory.
-            (values,) = operator.apply(block)
+            values = self.pool.empty(block.core.shape, operator.dtype)
+            operator.apply(block, [values])
             try:
                 writer.write(region, values)
             except Exception as exc:
@@ -264,7 +269,8 @@ class Work:
 
     def load(self, region: Region) -> Array:
         """Read and decode some cells."""
-        stored = self.reader.read(region)
+        shape = tuple(cells.stop - cells.start for cells in region)
+        stored = self.reader.read(region, self.pool.empty(shape, self.reader.dtype))
         return stored if self.packing is None else self.packing.decode(stored)
 
     def _place(self, number: int) -> str:
