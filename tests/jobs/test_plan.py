@@ -382,3 +382,36 @@ def test_results_are_xarrays(source: Path, tmp_path: Path) -> None:
     result = xr.open_zarr(tmp_path / "out.zarr", chunks=None)
     expected = xr.open_zarr(source, chunks=None).grad.compute("time")
     xr.testing.assert_identical(result.drop_attrs(deep=False), expected.drop_attrs(deep=False))
+
+
+# Shape, chunk and shard of stores that are larger than memory along every axis.
+ARCHIVES = {
+    "maps": ((8760, 721, 1440), (1, 721, 1440), None),
+    "blocks": ((8760, 721, 1440), (64, 91, 180), None),
+    "columns": ((8760, 721, 1440), (256, 24, 48), None),
+    "cubes": ((8760, 721, 1440), (100, 90, 90), None),
+    "months": ((8760, 721, 1440), (744, 24, 48), None),
+    "shards": ((8760, 728, 1440), (1, 91, 180), (24, 182, 360)),
+    "a year of maps": ((256, 721, 1440), (1, 721, 1440), None),
+}
+
+
+@pytest.mark.parametrize("coord", ["time", "latitude", "longitude"])
+@pytest.mark.parametrize("archive", ARCHIVES)
+def test_each_chunk_is_decoded_about_once_in_little_memory(
+    archive: str, coord: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What a process of its own holds, which this one is not.
+    monkeypatch.setattr("bigrad.jobs.plan.resident_memory", lambda: 240 * 2**20)
+    shape, chunk, shard = ARCHIVES[archive]
+    store, names = MemoryStore(), ("time", "latitude", "longitude")
+    zarr.create_array(
+        store, name="t", shape=shape, chunks=chunk, shards=shard, dtype="f4", dimension_names=names
+    )
+    for name, n in zip(names, shape, strict=True):
+        zarr.create_array(
+            store, name=name, shape=(n,), chunks=(n,), dtype="f8", dimension_names=[name]
+        )
+    job = bigrad.plan(store, MemoryStore(), coord, memory="512MiB")
+    assert [part.amplification <= 1.1 for part in job.parts] == [True]
+    assert job.projected_memory <= 512 * 2**20
