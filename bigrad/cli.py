@@ -107,6 +107,11 @@ Examples:
     help="Shards of the results (zarr 3). [SRC's]",
 )
 @click.option(
+    "--codec",
+    type=click.Choice(["none", "lz4", "blosc-zstd", "zstd", "gzip"]),
+    help="What compresses the results. [what compresses SRC]",
+)
+@click.option(
     "--edge-order",
     type=click.Choice(["1", "2"]),
     default="1",
@@ -149,6 +154,7 @@ def compute(
     memory: str,
     chunks: dict[str, int],
     shards: dict[str, int],
+    codec: str | None,
     edge_order: str,
     datetime_unit: str | None,
     workers: int | None,
@@ -180,6 +186,7 @@ def compute(
             workers=workers,
             chunks=chunks,
             shards=shards,
+            codec=codec,
             edge_order=int(edge_order),
             datetime_unit=datetime_unit,
             overwrite=overwrite,

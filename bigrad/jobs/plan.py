@@ -41,6 +41,7 @@ from bigrad.jobs.source import ObjectKeys, Source, layout_of, metadata_objects, 
 from bigrad.jobs.storage import Place, describe, located, remove_partial
 from bigrad.jobs.tally import Tally
 from bigrad.jobs.target import (
+    CODECS,
     ResultArray,
     begin,
     check_target,
@@ -480,6 +481,7 @@ def plan(
     workers: int | None = None,
     chunks: Mapping[str, int] | None = None,
     shards: Mapping[str, int] | None = None,
+    codec: str | None = None,
     edge_order: int = 1,
     datetime_unit: str | None = None,
     overwrite: bool = False,
@@ -508,6 +510,8 @@ def plan(
         Blocks worked on at the same time; by default what cores and memory allow.
     chunks, shards : mapping of str to int, optional
         Chunk and shard sizes of the results by dimension; by default the source's.
+    codec : {"none", "lz4", "blosc-zstd", "zstd", "gzip"}, optional
+        What compresses the results; by default what compresses the source.
     edge_order : {1, 2}, optional
         Order of accuracy at the two ends of a dimension.
     datetime_unit : str, optional
@@ -547,6 +551,9 @@ def plan(
     ceiling = parse_bytes(memory)
     edge_order = check_edge_order(edge_order)
     workers = _checked_workers(workers)
+    if codec is not None and codec not in CODECS:
+        msg = f"`codec` must be one of {', '.join(map(repr, CODECS))}, found {codec!r}"
+        raise ValueError(msg)
     settle_allocator()
     opened = open_source(source)
     place = open_target(target)
@@ -555,7 +562,7 @@ def plan(
     chunks = _sizes(opened, selection, "chunks", chunks or {})
     shards = _sizes(opened, selection, "shards", shards or {})
     fields = selection.fields
-    results = [_result(opened, field, chunks, shards) for field in fields]
+    results = [_result(opened, field, chunks, shards, codec) for field in fields]
     demands = [
         _demand(opened, field, result, edge_order, place)
         for field, result in zip(fields, results, strict=True)
@@ -659,10 +666,14 @@ def _sizes(
 
 
 def _result(
-    source: Source, field: Field, chunks: Mapping[str, int], shards: Mapping[str, int]
+    source: Source,
+    field: Field,
+    chunks: Mapping[str, int],
+    shards: Mapping[str, int],
+    codec: str | None,
 ) -> ResultArray:
     dtype = Gradient.along({}, dtype=source.dataset[field.variable].dtype).dtype
-    return result_array(source, field.variable, dtype, chunks, shards)
+    return result_array(source, field.variable, dtype, chunks, shards, codec)
 
 
 def _demand(

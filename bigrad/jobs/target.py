@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+import numcodecs
 import numpy as np
 import zarr
 from zarr.abc.store import Store
@@ -39,6 +40,7 @@ from bigrad.jobs.storage import (
 )
 
 __all__ = [
+    "CODECS",
     "ResultArray",
     "begin",
     "check_target",
@@ -48,6 +50,19 @@ __all__ = [
     "with_history",
 ]
 
+
+# By name, the codec of zarr version 3 and its configuration; Blosc shuffles the bytes, or the
+# bits, of values before it compresses them.
+CODECS: Mapping[str, tuple[str, Mapping[str, Any]] | None] = {
+    "none": None,
+    "lz4": ("blosc", {"cname": "lz4", "clevel": 5, "shuffle": "shuffle"}),
+    "blosc-zstd": ("blosc", {"cname": "zstd", "clevel": 1, "shuffle": "bitshuffle"}),
+    "zstd": ("zstd", {"level": 0}),
+    "gzip": ("gzip", {"level": 5}),
+}
+
+# Numbers that Blosc has for its ways to shuffle, in zarr version 2.
+_SHUFFLES = {"shuffle": 1, "bitshuffle": 2}
 
 # Filters of zarr version 2 that return every byte, whatever it is part of.
 _LOSSLESS = frozenset(
@@ -188,10 +203,12 @@ def result_array(
     dtype: np.dtype[Any],
     chunks: Mapping[str, int],
     shards: Mapping[str, int],
+    codec: str | None = None,
 ) -> ResultArray:
     """Decide an array of the target after the variable that it is the derivative of.
 
-    Chunks, shards and codecs are the source's where nothing else is asked for. Filters are
+    Chunks, shards and codecs are the source's where nothing else is asked for; `codec` is a name
+    in `CODECS`, and takes the place of the source's compressors. Filters are
     kept only where they return every bit of a float: those that round (`BitRound`, `Quantize`,
     `FixedScaleOffset`, ...) and those made for integers (`Delta`, ...) are left out.
 
@@ -213,7 +230,10 @@ def result_array(
     if array.shards is not None or any(dim in shards for dim in dims):
         shard = _shard(layout.chunk, array.shards, dims, shards, variable)
         layout = replace(layout, shard=shard)
-    result = ResultArray(layout, _options(source, array, dims, dtype))
+    options = _options(source, array, dims, dtype)
+    if codec is not None:
+        options |= {"compressors": _compressors(codec, source.zarr_format, dtype)}
+    result = ResultArray(layout, options)
     try:
         staged = result.stage(MemoryStore(), variable, {})
     except (ValueError, TypeError) as exc:
@@ -282,6 +302,20 @@ def _options(
         "compressors": [_sized(c, dtype.itemsize) for c in array.compressors] or None,
         "chunk_key_encoding": array.metadata.chunk_key_encoding,  # type: ignore[union-attr]
     }
+
+
+def _compressors(name: str, zarr_format: int, dtype: np.dtype[Any]) -> Any:
+    found = CODECS[name]
+    if found is None:
+        return None
+    codec, configuration = found[0], dict(found[1])
+    if zarr_format == 2:
+        if "shuffle" in configuration:
+            configuration["shuffle"] = _SHUFFLES[configuration["shuffle"]]
+        return numcodecs.get_codec({"id": codec, **configuration})
+    if codec == "blosc":
+        configuration |= {"typesize": dtype.itemsize, "blocksize": 0}
+    return [{"name": codec, "configuration": configuration}]
 
 
 def _all(filters: Any) -> tuple[Any, ...]:

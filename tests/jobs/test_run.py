@@ -26,6 +26,7 @@ import bigrad
 from bigrad.errors import SourceError, TargetError
 from bigrad.jobs.report import Progress
 from bigrad.jobs.storage import MARKER
+from bigrad.jobs.target import CODECS
 from tests.jobs.stores import Counting, grid, write
 
 MEMORY = "4GiB"  # The tests' own process holds some hundred MiB.
@@ -483,3 +484,23 @@ def test_north_america_along_its_360_day_calendar(tmp_path: Path) -> None:
     )
     bigrad.plan(source, tmp_path / "out.zarr", "time", memory=MEMORY).run()
     check(source, tmp_path / "out.zarr", "time", 1, ["air_temperature"])
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+@pytest.mark.parametrize("codec", CODECS)
+def test_codecs_by_name(tmp_path: Path, codec: str, zarr_format: Any) -> None:
+    source = write(grid(), tmp_path / "in.zarr", zarr_format=zarr_format, consolidated=False)
+    out = tmp_path / "out.zarr"
+    bigrad.plan(source, out, "longitude", memory=MEMORY, codec=codec).run()
+    check(source, out, "longitude", 1, ["t"])
+    found = zarr.open_array(out, path="t", mode="r").compressors
+    assert [type(one).__name__.removesuffix("Codec").lower() for one in found] == {
+        "none": [],
+        "lz4": ["blosc"],
+        "blosc-zstd": ["blosc"],
+    }.get(codec, [codec])
+
+
+def test_an_unknown_codec_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"`codec` must be one of 'none', .*, found 'zip'"):
+        bigrad.plan(tmp_path / "in.zarr", tmp_path / "out.zarr", "longitude", codec="zip")
