@@ -1,3 +1,4 @@
+import json
 import os
 import pty
 import signal
@@ -169,7 +170,7 @@ def test_a_terminal_shows_a_bar(source: Path, tmp_path: Path) -> None:
     assert b"B/s" in shown
 
 
-def test_ctrl_c_stops_with_one_line_and_nothing_that_opens(tmp_path: Path) -> None:
+def test_ctrl_c_stops_between_two_blocks_and_says_how_to_go_on(tmp_path: Path) -> None:
     encoding = {"t": {"chunks": (1, 10, 10)}}
     source = write(grid((100, 50, 60)), tmp_path / "in.zarr", encoding=encoding)
     out = tmp_path / "out.zarr"
@@ -186,3 +187,25 @@ def test_ctrl_c_stops_with_one_line_and_nothing_that_opens(tmp_path: Path) -> No
     assert said.strip().splitlines()[-2:] == ["Stopped.", last]
     with pytest.raises(FileNotFoundError):
         xr.open_zarr(out)
+    again = subprocess.run([*command, "--resume"], capture_output=True, text=True)
+    assert again.returncode == 0, again.stderr
+    there = xr.open_zarr(source)["t"].differentiate("longitude")
+    xr.testing.assert_equal(xr.open_zarr(out)["t"].drop_attrs(), there.drop_attrs())
+
+
+def test_progress_as_lines_of_json(source: Path, tmp_path: Path) -> None:
+    command = ["compute", source, tmp_path / "out.zarr", "--coord", "time", *MEMORY]
+    done = run(*command, "--progress", "json")
+    assert done.exit_code == 0, done.stderr
+    last = [json.loads(line) for line in done.stdout.splitlines()][-1]
+    assert last["blocks_done"] == last["blocks"] > 0
+    assert last["bytes_done"] == last["bytes"]
+    assert last["peak_memory"] <= last["ceiling"]
+
+
+def test_resume_and_overwrite_exclude_each_other(source: Path, tmp_path: Path) -> None:
+    result = run(
+        "compute", source, tmp_path / "out.zarr", "--coord", "time", "--resume", "--overwrite"
+    )
+    assert result.exit_code == 2
+    assert "give one of them" in result.stderr
