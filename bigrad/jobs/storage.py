@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from zarr.core.sync import sync
 from zarr.storage import FsspecStore, LocalStore, MemoryStore, StorePath, WrapperStore, ZipStore
 
 from bigrad.errors import BigradError
+from bigrad.jobs.remote import Retrying, is_over_http, open_url
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -34,6 +35,7 @@ __all__ = [
     "is_unfinished",
     "located",
     "open_store",
+    "options_of_places",
     "put",
     "relation",
     "remove",
@@ -55,8 +57,16 @@ MARKER = "bigrad-unfinished.json"
 _ROOT_DOCUMENTS = ("zarr.json", ".zmetadata", ".zgroup", ".zarray", ".zattrs")
 
 
-def open_store(place: Place, *, read_only: bool, error: type[BigradError]) -> Store:
+def open_store(
+    place: Place,
+    *,
+    read_only: bool,
+    error: type[BigradError],
+    options: Mapping[str, Any] | None = None,
+) -> Store:
     """Open a path, a URL or a store object, without touching what it names.
+
+    What lies behind a network is asked again where an answer failed to come, as `Retrying` does.
 
     Parameters
     ----------
@@ -66,13 +76,15 @@ def open_store(place: Place, *, read_only: bool, error: type[BigradError]) -> St
         Whether writing through the store is refused.
     error : type of BigradError
         What to raise where `place` cannot be opened.
+    options : mapping, optional
+        Of the file system that fsspec opens a URL with; a path and a store take none.
 
     Returns
     -------
     zarr.abc.store.Store
     """
     if isinstance(place, Store):
-        return _read_only(place, error) if read_only and not place.read_only else place
+        return _steady(_read_only(place, error) if read_only and not place.read_only else place)
     if not isinstance(place, str | os.PathLike):
         msg = (
             f"a path, a URL or a zarr store is needed, found {place!r} "
@@ -82,18 +94,85 @@ def open_store(place: Place, *, read_only: bool, error: type[BigradError]) -> St
     text = os.fspath(place)
     if text.startswith("file:") and "::" not in text:
         text = _local_path(text, error)
-    if "://" not in text and "::" not in text:
+    if not _is_url(text):
         return LocalStore(Path(text).expanduser(), read_only=read_only)
     try:
-        return FsspecStore.from_url(text, read_only=read_only)
-    except (ValueError, ImportError, OSError) as exc:
+        store = open_url(text, options, read_only=read_only)
+    except (ValueError, TypeError, ImportError, OSError) as exc:
         msg = f"`{text}` cannot be opened: {exc}"
         raise error(msg) from exc
+    if is_over_http(store) and not read_only:
+        msg = f"`{text}` can be read but not written to; write to a directory or an object store"
+        raise error(msg)
+    return _steady(store)
+
+
+def _is_url(text: str) -> bool:
+    return "://" in text or "::" in text
+
+
+def _steady(store: Store) -> Store:
+    """Have requests over a network tried again."""
+    if isinstance(store, FsspecStore) and _protocol(store.fs) not in ("file", "memory"):
+        return Retrying(store)
+    return store
+
+
+def options_of_places(
+    source: Place,
+    target: Place,
+    storage_options: Mapping[str, Any] | None,
+    target_options: Mapping[str, Any] | None,
+) -> tuple[Mapping[str, Any] | None, Mapping[str, Any] | None]:
+    """Decide the options of the source's file system and of the target's.
+
+    Parameters
+    ----------
+    source, target : str, os.PathLike or zarr.abc.store.Store
+        The two places.
+    storage_options : mapping or None
+        For the source, and for the target unless it has its own.
+    target_options : mapping or None
+        For the target.
+
+    Returns
+    -------
+    tuple of two mappings, or None
+
+    Raises
+    ------
+    ValueError
+        Where options are given for what is no URL.
+
+    Examples
+    --------
+    >>> options_of_places("in.zarr", "s3://bucket/out.zarr", {"anon": False}, None)
+    (None, {'anon': False})
+    """
+    takes_source, takes_target = map(_takes_options, (source, target))
+    if target_options is not None and not takes_target:
+        msg = f"`target_options` are for a URL, and `target` is {target!r}; leave them out"
+        raise ValueError(msg)
+    if storage_options is not None and not (takes_source or takes_target):
+        msg = "`storage_options` are for URLs, and neither `source` nor `target` is one"
+        raise ValueError(msg)
+    return (
+        storage_options if takes_source else None,
+        (storage_options if target_options is None else target_options) if takes_target else None,
+    )
+
+
+def _takes_options(place: Place) -> bool:
+    return (
+        isinstance(place, str | os.PathLike)
+        and _is_url(os.fspath(place))
+        and not os.fspath(place).startswith(("file:", "memory:"))
+    )
 
 
 def _read_only(store: Store, error: type[BigradError]) -> Store:
     try:
-        return store.with_read_only()
+        return store.with_read_only(True)
     except NotImplementedError as exc:
         msg = f"{store} is open for writing, and cannot be made read-only; open it for reading"
         raise error(msg) from exc
@@ -351,6 +430,9 @@ async def _delete_all_but(store: Store, kept: Sequence[str]) -> None:
         if isinstance(local, LocalStore) and (local.root / name).is_symlink():
             # What it leads to is not the target's.
             (local.root / name).unlink()
+        elif isinstance(local, FsspecStore):
+            # Deletes an object, too; to `exists`, anything below is one.
+            await store.delete_dir(name)
         elif await store.exists(name):
             await store.delete(name)
         else:
