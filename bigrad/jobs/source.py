@@ -14,7 +14,7 @@ from zarr.abc.store import Store
 from zarr.core.buffer import default_buffer_prototype
 
 from bigrad.errors import BigradError, CoordinateError, SourceError
-from bigrad.jobs.storage import Place, describe, open_store
+from bigrad.jobs.storage import Place, describe, is_listed, open_store
 
 __all__ = [
     "Layout",
@@ -202,15 +202,29 @@ class Source:
             raise CoordinateError(msg) from exc
 
 
-def open_source(place: Place, *, error: type[BigradError] = SourceError) -> Source:
+def open_source(
+    place: Place,
+    *,
+    error: type[BigradError] = SourceError,
+    options: Mapping[str, Any] | None = None,
+) -> Source:
     """Open a zarr group; only metadata are read.
+
+    Parameters
+    ----------
+    place : str, os.PathLike or zarr.abc.store.Store
+        Path, URL or store.
+    error : type of BigradError
+        What to raise where it cannot be opened.
+    options : mapping, optional
+        Of the file system that fsspec opens a URL with.
 
     Raises
     ------
     SourceError
         Where there is no zarr group, or its arrays do not name their dimensions.
     """
-    store = open_store(place, read_only=True, error=error)
+    store = open_store(place, read_only=True, error=error, options=options)
     where = describe(store)
     try:
         group = zarr.open_group(store, mode="r")
@@ -225,9 +239,16 @@ def open_source(place: Place, *, error: type[BigradError] = SourceError) -> Sour
         dataset = _open_dataset(
             store, consolidated=consolidated, drop_variables=None, decode_times=False
         )
-    except (ValueError, KeyError) as exc:
+    except (ValueError, KeyError, OSError) as exc:
         msg = f"`source` {where!r} cannot be opened by xarray: {exc}"
         raise error(msg) from exc
+    if not (consolidated or dataset.variables or is_listed(store)):
+        msg = (
+            f"`source` {where!r} does not tell which arrays it holds: its metadata are not "
+            "consolidated, and its server lists nothing; run `zarr.consolidate_metadata` on the "
+            "original, or read it through another protocol"
+        )
+        raise error(msg)
     return Source(store, group, dataset)
 
 

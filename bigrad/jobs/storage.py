@@ -30,6 +30,7 @@ __all__ = [
     "documents",
     "in_memory",
     "is_hierarchy",
+    "is_listed",
     "is_located",
     "is_occupied",
     "is_unfinished",
@@ -342,6 +343,12 @@ def blocked_by(store: Store) -> Path | None:
 def is_hierarchy(store: Store) -> bool:
     """Whether the root of `store` is a zarr group or array, finished or not."""
     return any(_exists(store, key) for key in (*_ROOT_DOCUMENTS, MARKER))
+
+
+def is_listed(store: Store) -> bool:
+    """Whether a store is sure to know what it holds: not over HTTP, where a server may tell."""
+    store = _unwrapped(store)
+    return not (isinstance(store, FsspecStore) and is_over_http(store))
 
 
 def is_unfinished(store: Store) -> bool:

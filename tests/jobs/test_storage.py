@@ -1,0 +1,210 @@
+"""Jobs on places of every kind, and what moves objects there: S3 and HTTP are real servers."""
+
+import multiprocessing
+import warnings
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+import zarr
+from zarr.abc.store import Store
+from zarr.core.buffer import default_buffer_prototype
+from zarr.core.sync import sync
+from zarr.storage import LocalStore
+
+import bigrad
+from bigrad.errors import SourceError, TargetError
+from bigrad.jobs.storage import (
+    MARKER,
+    copy_objects,
+    documents,
+    is_located,
+    is_occupied,
+    open_store,
+    options_of_places,
+    put,
+    relation,
+    replace_contents,
+)
+from tests.jobs.servers import object_store, web
+from tests.jobs.stores import grid, write
+
+MEMORY = "4GiB"
+BUCKET = "archive"
+
+
+@pytest.fixture(scope="module")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """The storage options of a bucket."""
+    with object_store(BUCKET) as url:
+        yield {"endpoint_url": url, "key": "someone", "secret": "something"}
+
+
+def opened(url: str, options: dict[str, Any] | None, *, read_only: bool = False) -> Store:
+    return open_store(url, read_only=read_only, error=SourceError, options=options)
+
+
+def written(store: Store, *, read_only: bool = False) -> Store:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of consolidated metadata, which version 3 has not
+        grid().drop_encoding().to_zarr(
+            store,
+            encoding={"t": {"chunks": (2, 4, 5)}},
+        )
+    return store
+
+
+def slopes() -> Any:
+    variable = grid()["t"]
+    return np.gradient(variable.to_numpy(), variable["longitude"].to_numpy(), axis=2)
+
+
+def found(store: Store) -> Any:
+    return xr.open_zarr(store, chunks=None)["t"].to_numpy()
+
+
+def test_a_job_on_s3(s3: dict[str, Any]) -> None:
+    source = written(opened(f"s3://{BUCKET}/job/in.zarr", s3))
+    target = opened(f"s3://{BUCKET}/job/out.zarr", s3)
+    bigrad.plan(source, target, "longitude", memory=MEMORY).run()
+    assert found(target).tobytes() == slopes().tobytes()
+    with pytest.raises(TargetError, match=f"'s3://{BUCKET}/job/out.zarr' exists already"):
+        bigrad.plan(source, target, "longitude", memory=MEMORY).run()
+    bigrad.plan(source, target, ["longitude"], memory=MEMORY, overwrite=True).run()
+    assert "t" not in xr.open_zarr(target, chunks=None).data_vars
+    assert not any(key.startswith("t/") for key in keys(target))
+    assert {key.partition("/")[0] for key in keys(opened(f"s3://{BUCKET}/job", s3))} == {
+        "in.zarr",
+        "out.zarr",
+    }
+
+
+def keys(store: Store) -> list[str]:
+    async def listed() -> list[str]:
+        return [key async for key in store.list()]
+
+    return sync(listed())
+
+
+def test_from_http_to_s3(s3: dict[str, Any], tmp_path: Path) -> None:
+    write(grid(), tmp_path / "in.zarr", encoding={"t": {"chunks": (1, 4, 9)}}, zarr_format=2)
+    target = opened(f"s3://{BUCKET}/from-http.zarr", s3)
+    with web(tmp_path) as server:
+        server.listing = False
+        bigrad.plan(f"{server.url}/in.zarr", target, "longitude", memory=MEMORY).run()
+    assert found(target).tobytes() == slopes().tobytes()
+
+
+def test_http_without_consolidated_metadata(tmp_path: Path) -> None:
+    write(grid(), tmp_path / "in.zarr", consolidated=False)
+    with web(tmp_path) as server:
+        bigrad.plan(
+            f"{server.url}/in.zarr", tmp_path / "out.zarr", "longitude", memory=MEMORY
+        ).run()
+        server.listing = False
+        with pytest.raises(SourceError, match="consolidate"):
+            bigrad.plan(f"{server.url}/in.zarr", tmp_path / "new.zarr", "longitude", memory=MEMORY)
+    assert found(LocalStore(tmp_path / "out.zarr")).tobytes() == slopes().tobytes()
+
+
+def test_http_is_not_written_to(tmp_path: Path) -> None:
+    write(grid(), tmp_path / "in.zarr")
+    with web(tmp_path) as server, pytest.raises(TargetError, match="can be read but not written"):
+        bigrad.plan(tmp_path / "in.zarr", f"{server.url}/out.zarr", "longitude", memory=MEMORY)
+
+
+def test_replacing_contents_on_s3_leaves_nothing_and_touches_nothing_else(
+    s3: dict[str, Any],
+) -> None:
+    store = written(opened(f"s3://{BUCKET}/replaced", s3))
+    beside = written(opened(f"s3://{BUCKET}/replaced-not", s3))
+    before = keys(beside)
+    put(store, [("t2/c/0", documents({}))])
+    assert is_occupied(store)
+    replace_contents(store, documents({}))
+    assert keys(store) == [MARKER]
+    assert keys(beside) == before
+    assert not is_occupied(opened(f"s3://{BUCKET}/nothing", s3))
+
+
+def test_what_others_write_is_seen(s3: dict[str, Any]) -> None:
+    """A list of what was there before is not asked instead of the store."""
+    url = f"s3://{BUCKET}/seen/out.zarr"
+    mine, other = opened(url, s3), opened(url, {**s3, "default_block_size": 2**20})
+    put(mine, [("c", documents({}))])
+    assert keys(mine) == ["c"]
+    put(other, [("d", documents({}))])
+    assert sorted(keys(mine)) == ["c", "d"]
+    assert sync(mine.exists("d"))
+
+
+def test_copying_to_s3(s3: dict[str, Any], tmp_path: Path) -> None:
+    local = LocalStore(write(grid(), tmp_path / "in.zarr"))
+    target = opened(f"s3://{BUCKET}/copied", s3)
+    names = ["zarr.json", "t/zarr.json", "t/c/7/7/7", "t/c/0/0/0"]
+    copied = copy_objects(local, target, names)
+    for name in names:
+        values = [sync(store.get(name, default_buffer_prototype())) for store in (local, target)]
+        assert len({None if value is None else value.to_bytes() for value in values}) == 1
+        copied -= 0 if values[0] is None else len(values[0])
+    assert copied == 0
+
+
+def test_relations_on_s3(s3: dict[str, Any]) -> None:
+    store = opened(f"s3://{BUCKET}/a/b", s3)
+    assert is_located(store)
+    for other, how in (
+        (f"s3://{BUCKET}/a/b/", "is"),
+        (f"s3a://{BUCKET}/a/b", "is"),
+        (f"s3://{BUCKET}/a", "lies inside"),
+        (f"s3://{BUCKET}", "lies inside"),
+        (f"s3://{BUCKET}/a/b/c", "contains"),
+        (f"s3://{BUCKET}/a/bc", None),
+        ("memory://archive/a/b", None),
+    ):
+        options = s3 if other.startswith("s3") else None
+        assert relation(store, opened(other, options, read_only=True)) == how
+
+
+def total(store: Store) -> float:
+    return float(np.sum(np.asarray(zarr.open_array(store, path="t", mode="r")[:])))
+
+
+def total_at(url: str, options: dict[str, Any] | None) -> float:
+    return total(opened(url, options, read_only=True))
+
+
+def test_stores_go_to_other_processes(s3: dict[str, Any], tmp_path: Path) -> None:
+    write(grid(), tmp_path / "in.zarr")
+    url = f"s3://{BUCKET}/sent.zarr"
+    expected = total(written(opened(url, s3)))
+    spawn = multiprocessing.get_context("spawn")
+    with web(tmp_path) as server, ProcessPoolExecutor(1, mp_context=spawn) as pool:
+        remote = f"{server.url}/in.zarr"
+        results = [
+            pool.submit(total, opened(url, s3)),
+            pool.submit(total_at, url, s3),
+            pool.submit(total, opened(remote, None, read_only=True)),
+            pool.submit(total_at, remote, None),
+        ]
+        assert [result.result() for result in results] == [expected] * 4
+
+
+def test_a_source_that_was_open_for_writing_is_not(tmp_path: Path) -> None:
+    store = open_store(LocalStore(tmp_path), read_only=True, error=SourceError)
+    with pytest.raises(ValueError, match="read-only"):
+        put(store, [("c", documents({}))])
+
+
+def test_options_that_no_place_takes_are_refused(tmp_path: Path) -> None:
+    options = {"anon": True}
+    assert options_of_places("s3://a/b", "s3://a/c", options, None) == (options, options)
+    assert options_of_places("s3://a/b", "gs://a/c", options, {}) == (options, {})
+    with pytest.raises(ValueError, match="neither `source` nor `target`"):
+        options_of_places(tmp_path, "memory://out.zarr", options, None)
+    with pytest.raises(ValueError, match="`target_options` are for a URL"):
+        options_of_places("s3://a/b", tmp_path, None, options)
