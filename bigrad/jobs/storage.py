@@ -13,7 +13,7 @@ from zarr.core.buffer import Buffer, default_buffer_prototype
 from zarr.core.sync import sync
 from zarr.storage import FsspecStore, LocalStore, MemoryStore, StorePath, WrapperStore, ZipStore
 
-from bigrad.errors import BigradError
+from bigrad.errors import BigradError, SourceError, TargetError
 from bigrad.jobs.remote import Retrying, is_over_http, open_url
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def options_of_places(
 
     Raises
     ------
-    ValueError
+    SourceError, TargetError
         Where options are given for what is no URL.
 
     Examples
@@ -153,10 +153,13 @@ def options_of_places(
     takes_source, takes_target = map(_takes_options, (source, target))
     if target_options is not None and not takes_target:
         msg = f"`target_options` are for a URL, and `target` is {target!r}; leave them out"
-        raise ValueError(msg)
+        raise TargetError(msg)
     if storage_options is not None and not (takes_source or takes_target):
-        msg = "`storage_options` are for URLs, and neither `source` nor `target` is one"
-        raise ValueError(msg)
+        msg = (
+            "`storage_options` are for URLs of other places than this machine, and neither "
+            "`source` nor `target` is one; leave them out"
+        )
+        raise SourceError(msg)
     return (
         storage_options if takes_source else None,
         (storage_options if target_options is None else target_options) if takes_target else None,

@@ -204,7 +204,7 @@ def test_options_that_no_place_takes_are_refused(tmp_path: Path) -> None:
     options = {"anon": True}
     assert options_of_places("s3://a/b", "s3://a/c", options, None) == (options, options)
     assert options_of_places("s3://a/b", "gs://a/c", options, {}) == (options, {})
-    with pytest.raises(ValueError, match="neither `source` nor `target`"):
+    with pytest.raises(SourceError, match="neither `source` nor `target`"):
         options_of_places(tmp_path, "memory://out.zarr", options, None)
-    with pytest.raises(ValueError, match="`target_options` are for a URL"):
+    with pytest.raises(TargetError, match="`target_options` are for a URL"):
         options_of_places("s3://a/b", tmp_path, None, options)
