@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote
 
 from zarr.abc.store import Store
@@ -14,6 +14,13 @@ from zarr.core.sync import sync
 from zarr.storage import FsspecStore, LocalStore, MemoryStore, StorePath, WrapperStore, ZipStore
 
 from bigrad.errors import BigradError, SourceError, TargetError
+from bigrad.jobs.icechunk import (
+    Repository,
+    Transaction,
+    is_repository,
+    is_session,
+    opened_repository,
+)
 from bigrad.jobs.remote import Retrying, is_over_http, open_url
 
 if TYPE_CHECKING:
@@ -45,7 +52,7 @@ __all__ = [
     "replace_contents",
 ]
 
-Place = str | os.PathLike[str] | Store
+Place = str | os.PathLike[str] | Store | Repository
 
 # What a job remembers lies in a folder called like its target with this behind it; inside the
 # target where there is nothing beside it, as in memory.
@@ -65,14 +72,14 @@ def open_store(
     error: type[BigradError],
     options: Mapping[str, Any] | None = None,
 ) -> Store:
-    """Open a path, a URL or a store object, without touching what it names.
+    """Open a path, a URL, a store object or a repository, without touching what it names.
 
     What lies behind a network is asked again where an answer failed to come, as `Retrying` does.
 
     Parameters
     ----------
-    place : str, os.PathLike or zarr.abc.store.Store
-        A local path, a URL that fsspec knows (``file://`` among them), or a store.
+    place : str, os.PathLike, zarr.abc.store.Store or icechunk.Repository
+        A local path, a URL that fsspec knows (``file://`` among them), a store, or a repository.
     read_only : bool
         Whether writing through the store is refused.
     error : type of BigradError
@@ -84,6 +91,11 @@ def open_store(
     -------
     zarr.abc.store.Store
     """
+    if is_repository(place):
+        repository = cast("Repository", place)
+        return opened_repository(repository, marker=MARKER, aside=_INSIDE, read_only=read_only)
+    if is_session(place) and not read_only:
+        return Transaction(cast("Store", place), marker=MARKER, aside=_INSIDE, commits=False)
     if isinstance(place, Store):
         return _steady(_read_only(place, error) if read_only and not place.read_only else place)
     if not isinstance(place, str | os.PathLike):
@@ -209,6 +221,9 @@ def describe(store: Store) -> str:
         protocol = _protocol(store.fs)
         path = store.path if protocol == "file" else store.path.lstrip("/")
         return f"{protocol}://{path}"
+    if is_session(store):
+        session: Any = store
+        return f"icechunk snapshot {session.session.snapshot_id}"
     return str(store)
 
 
@@ -267,7 +282,7 @@ def in_memory(store: Store) -> bool:
     store = _unwrapped(store)
     if isinstance(store, FsspecStore):
         return _protocol(store.fs) == "memory"
-    return isinstance(store, MemoryStore)
+    return isinstance(store, MemoryStore | Transaction)
 
 
 def located(store: Store) -> str:
@@ -277,12 +292,15 @@ def located(store: Store) -> str:
 
 
 def _unwrapped(store: Store) -> Store:
-    while isinstance(store, WrapperStore):
+    while isinstance(store, WrapperStore) and not isinstance(store, Transaction):
         store = store._store
     return store
 
 
 def _location(store: Store) -> tuple[str | None, tuple[str, ...]]:
+    if isinstance(store, Transaction) and store.commits:
+        # Begun for this job alone: whatever else is read, it is read from a snapshot.
+        return f"icechunk transaction {id(store)}", ()
     if isinstance(store, MemoryStore):
         return f"memory of {id(store._store_dict)}", ()
     if isinstance(store, LocalStore):
@@ -430,18 +448,19 @@ def replace_contents(store: Store, marker: Buffer) -> None:
 
 
 async def _delete_all_but(store: Store, kept: Sequence[str]) -> None:
+    # Asked first: without a root, icechunk names nothing.
+    names = [name async for name in store.list_dir("")]
     for key in _ROOT_DOCUMENTS:
         await store.delete(key)
     local = _unwrapped(store)
-    names = [name async for name in store.list_dir("")]
     for name in names:
-        if name.strip("/") in kept:
+        if name.strip("/") in (*kept, *_ROOT_DOCUMENTS):
             continue
         if isinstance(local, LocalStore) and (local.root / name).is_symlink():
             # What it leads to is not the target's.
             (local.root / name).unlink()
-        elif isinstance(local, FsspecStore):
-            # Deletes an object, too; to `exists`, anything below is one.
+        elif isinstance(local, FsspecStore | Transaction):
+            # Deletes an object, too. To fsspec a folder exists, to icechunk its name is no key.
             await store.delete_dir(name)
         elif await store.exists(name):
             await store.delete(name)
