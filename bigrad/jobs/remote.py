@@ -304,8 +304,10 @@ def is_over_http(store: FsspecStore) -> bool:
 
 
 def _of_a_library(exc: Exception) -> bool:
-    """Whether an error is of a kind that only the library of a protocol knows."""
-    return not isinstance(exc, OSError) and any(n.startswith(_LIBRARIES) for n in _names(exc))
+    """Whether an error comes from the library of a protocol, or from options that it has not."""
+    if isinstance(exc, OSError):
+        return False
+    return isinstance(exc, TypeError) or any(n.startswith(_LIBRARIES) for n in _names(exc))
 
 
 def _said(exc: Exception) -> str:

@@ -220,7 +220,7 @@ def describe(store: Store) -> str:
     if isinstance(store, FsspecStore):
         protocol = _protocol(store.fs)
         path = store.path if protocol == "file" else store.path.lstrip("/")
-        return f"{protocol}://{path}"
+        return path if "://" in path else f"{protocol}://{path}"
     if is_session(store):
         session: Any = store
         return f"icechunk snapshot {session.session.snapshot_id}"
@@ -379,9 +379,9 @@ def is_unfinished(store: Store) -> bool:
 
 def is_occupied(store: Store) -> bool:
     """Whether anything lies in `store` besides what a job there remembers."""
-    store = _unwrapped(store)
-    if isinstance(store, LocalStore):
-        root = Path(store.root)
+    local = _unwrapped(store)
+    if isinstance(local, LocalStore):
+        root = Path(local.root)
         return root.exists() and (not root.is_dir() or any(root.iterdir()))
     return sync(_any(store.list_dir("")))
 

@@ -102,6 +102,24 @@ def test_only_what_a_server_says_is_missing_is_missing(served: Web, tmp_path: Pa
     assert take_retries(source) == 1
 
 
+@pytest.mark.parametrize("troubles", [[503, 500], ["close"], ["short"]], ids=str)
+def test_s3_is_asked_again(served: Web, troubles: list[int | str]) -> None:
+    """To read an object, S3 is asked as any server is."""
+    pytest.importorskip("s3fs", reason="s3fs, by which fsspec speaks to S3, is not here")
+    options = {"endpoint_url": served.url, "key": "someone", "secret": "something"}
+    store = Retrying(open_url("s3://in.zarr", options, read_only=True))
+    key, prototype = "t/c/1/0/0", default_buffer_prototype()
+    served.troubles[key] = troubles.copy()
+    found = sync(store.get(key, prototype))
+    assert found is not None
+    assert found.to_bytes() == sync(store.get(key, prototype)).to_bytes()  # type: ignore[union-attr]
+    # Nobody else asks a busy server again.
+    assert take_retries(store) == len(troubles) or isinstance(troubles[0], str)
+    served.troubles[key] = [503] * 100
+    with pytest.raises(OSError, match=f"s3://in.zarr/{key} failed 4 times, at last"):
+        sync(store.get(key, prototype))
+
+
 def test_every_request_is_asked_again(served: Web) -> None:
     store = Retrying(open_url(f"{served.url}/in.zarr", None, read_only=True))
     for ask in (

@@ -106,7 +106,8 @@ def test_http_without_consolidated_metadata(tmp_path: Path) -> None:
             f"{server.url}/in.zarr", tmp_path / "out.zarr", "longitude", memory=MEMORY
         ).run()
         server.listing = False
-        with pytest.raises(SourceError, match="consolidate"):
+        message = rf"'{server.url}/in\.zarr' does not tell .* `zarr\.consolidate_metadata`"
+        with pytest.raises(SourceError, match=message):
             bigrad.plan(f"{server.url}/in.zarr", tmp_path / "new.zarr", "longitude", memory=MEMORY)
     assert found(LocalStore(tmp_path / "out.zarr")).tobytes() == slopes().tobytes()
 
@@ -140,6 +141,11 @@ def test_what_others_write_is_seen(s3: dict[str, Any]) -> None:
     put(other, [("d", documents({}))])
     assert sorted(keys(mine)) == ["c", "d"]
     assert sync(mine.exists("d"))
+
+
+def test_options_that_a_file_system_does_not_know_are_an_error(s3: dict[str, Any]) -> None:
+    with pytest.raises(OSError, match=r"s3://archive/in\.zarr cannot .*argument 'no_such_thing'"):
+        is_occupied(opened(f"s3://{BUCKET}/in.zarr", {**s3, "no_such_thing": 1}))
 
 
 def test_copying_to_s3(s3: dict[str, Any], tmp_path: Path) -> None:
