@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 from urllib.parse import unquote
 
 from zarr.abc.store import Store
@@ -22,9 +22,6 @@ from bigrad.jobs.icechunk import (
     opened_repository,
 )
 from bigrad.jobs.remote import Retrying, is_over_http, open_url
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
 
 __all__ = [
     "MARKER",
@@ -383,11 +380,11 @@ def is_occupied(store: Store) -> bool:
     if isinstance(local, LocalStore):
         root = Path(local.root)
         return root.exists() and (not root.is_dir() or any(root.iterdir()))
-    return sync(_any(store.list_dir("")))
+    return sync(_holds_any(store))
 
 
-async def _any(names: "AsyncIterator[str]") -> bool:
-    async for name in names:
+async def _holds_any(store: Store) -> bool:
+    async for name in store.list_dir(""):
         if name.strip("/") != _INSIDE:
             return True
     return False

@@ -14,7 +14,7 @@ import zarr
 from zarr.abc.store import Store
 from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
-from zarr.storage import LocalStore
+from zarr.storage import LocalStore, ObjectStore
 
 import bigrad
 from bigrad.errors import SourceError, TargetError
@@ -81,6 +81,27 @@ def test_a_job_on_s3(s3: dict[str, Any]) -> None:
         "in.zarr",
         "out.zarr",
     }
+
+
+def test_a_job_on_s3_through_obstore(s3: dict[str, Any]) -> None:
+    pytest.importorskip("obstore", reason="obstore, whose stores zarr takes, is not here")
+    from obstore.store import S3Store
+
+    def place(name: str) -> Store:
+        store = S3Store(
+            BUCKET,
+            prefix=f"obstore/{name}",
+            endpoint=s3["endpoint_url"],
+            access_key_id=s3["key"],
+            secret_access_key=s3["secret"],
+            client_options={"allow_http": True},
+        )
+        return ObjectStore(store)
+
+    target = place("out.zarr")
+    bigrad.plan(written(place("in.zarr")), target, "longitude", memory=MEMORY).run()
+    assert found(target).tobytes() == slopes().tobytes()
+    assert is_occupied(opened(f"s3://{BUCKET}/obstore/out.zarr", s3))
 
 
 def keys(store: Store) -> list[str]:
