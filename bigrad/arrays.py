@@ -1,15 +1,16 @@
 """The array function: `numpy.gradient` for NumPy, dask and zarr arrays."""
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from bigrad.numerics import threads
+from bigrad.numerics.boundaries import by_axis
 from bigrad.numerics.buffers import takes
 from bigrad.numerics.operators import Block, Gradient
+from bigrad.numerics.schemes import Scheme
 from bigrad.numerics.spacing import along_axes, from_distance
-from bigrad.numerics.stencils import check_edge_order
 
 if TYPE_CHECKING:
     from bigrad.numerics.fused import Prepared
@@ -17,11 +18,23 @@ if TYPE_CHECKING:
 __all__ = ["gradient"]
 
 
-def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1, out: Any = None) -> Any:
+def gradient(
+    f: Any,
+    *varargs: Any,
+    axis: Any = None,
+    edge_order: int = 1,
+    boundary: Any = None,
+    period: Any = None,
+    missing: Literal["propagate", "shrink"] = "propagate",
+    accuracy: int = 2,
+    order: int = 1,
+    out: Any = None,
+) -> Any:
     r"""Gradient of an N-dimensional array of any size.
 
     Second-order central differences inside, one-sided differences at the ends: `numpy.gradient`
-    to the last bit, also for dask arrays, whatever their chunks.
+    to the last bit, also for dask arrays, whatever their chunks. Beyond that, what lies beyond the
+    ends, missing values, formulas of higher accuracy and second derivatives.
 
     Parameters
     ----------
@@ -34,7 +47,22 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1, out: 
     axis : None or int or tuple of int, optional
         Axes to differentiate along; None means all, negative ones count from the last.
     edge_order : {1, 2}, optional
-        Order of accuracy at the two ends of an axis.
+        Order of accuracy at the two ends of an axis, and beside missing cells.
+    boundary : {"periodic", "extend", "reflect"}, ("fill", value) or mapping, optional
+        What lies beyond both ends of an axis: the cells of the other end, copies of the end
+        cell, the cells inside mirrored at the end cell, or a value. One for all axes, or a
+        mapping by axis. None, as NumPy has it, is nothing: differences are one-sided.
+    period : float or mapping, optional
+        For periodic axes whose spacing is a coordinate, and in its units: the distance after
+        which all repeats itself. With a step, it is as many steps as there are points.
+    missing : {"propagate", "shrink"}, optional
+        What is beside a missing cell, which is one that is NaN or masked: with "propagate",
+        as NumPy has it, neighbours are missing too; with "shrink" they have one-sided
+        differences, as at an end. A missing cell stays missing, and so is one between two.
+    accuracy : {2, 4, 6}, optional
+        Order of accuracy. Above 2, and of second derivatives, the ends are as accurate.
+    order : {1, 2}, optional
+        The first or the second derivative.
     out : numpy.ndarray or tuple of numpy.ndarray, optional
         Where to put the results: one array, or one for each axis, of the shape of `f` and the
         dtype of the result. For NumPy data only.
@@ -43,18 +71,23 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1, out: 
     -------
     array or tuple of array
         The derivative for one axis, else a tuple of derivatives in the order of `axis`. Each
-        has the shape of `f`, and units of `f` per unit of the spacing. Floats and complex
-        numbers keep their dtype, integers give float64, dates durations.
+        has the shape of `f`, and units of `f` per unit of the spacing (of second derivatives
+        per its square). Floats and complex numbers keep their dtype, integers give float64,
+        dates durations.
 
     Raises
     ------
     ValueError
         Where a spacing is neither a scalar nor a 1-d array as long as its axis, an axis is
-        repeated or shorter than ``edge_order + 1``, `edge_order` is neither 1 nor 2, or chunk
-        sizes are unknown.
+        repeated or too short (``edge_order + 1`` cells, or ``accuracy + order``; with a
+        boundary ``accuracy / 2 + 1``), an option is none of its choices or has no meaning with
+        another, or chunk sizes are unknown.
+    CoordinateError
+        A ValueError: a periodic coordinate has no period or does not fit in it, or weights are
+        asked for on points that are not strictly monotonic.
     TypeError
         Where the number of spacings fits neither none, one scalar nor one for each axis, or
-        the data cannot be subtracted.
+        the data cannot be subtracted, or are not what an option is for.
     numpy.exceptions.AxisError
         Where an axis is out of range.
 
@@ -77,6 +110,25 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1, out: 
 
     with an error of second order where the steps vary smoothly [1]_.
 
+    With a boundary, an axis is taken as part of a longer one, and every cell has the formula
+    for the inside: results are those of `numpy.gradient` on the array padded by `numpy.pad`, by
+    "wrap", "edge", "reflect" or "constant", without the cells that were added. Steps are wrapped
+    and mirrored as the cells are; beside a copy of an end cell, or a value, the step there is
+    taken again. A mirror is at the end cell itself, where the first derivative of an even field
+    is 0; `edge_order` is for ends without boundary.
+
+    With "shrink", a cell beside a missing one has, by `edge_order`, the first-order difference
+    on its other side, or the second-order one where two cells are there, with the weights for
+    uneven steps. Where nothing is missing, results are those of "propagate". Of masked arrays
+    the masked cells are missing, and missing results are masked. Ghost cells can be missing:
+    so is a fill that is NaN. The parts of complex numbers are each taken for themselves.
+
+    Accuracies above 2 and second derivatives are sums over ``accuracy + 1`` cells around a cell,
+    near an end over the nearest ``accuracy + order``, of weights [1]_ times what a cell has more
+    than the cell itself: of a constant exactly 0. They are added up in double precision, and a
+    NaN or an infinity in the window makes the sum one. On uneven steps, second derivatives inside
+    have their accuracy where steps vary smoothly; where they jump, one order less.
+
     References
     ----------
     .. [1] Fornberg, B. (1988). Generation of finite difference formulas on arbitrarily
@@ -89,6 +141,16 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1, out: 
     >>> x = np.array([1.0, 2.0, 3.0, 4.0, 5.0])
     >>> bigrad.gradient(x**2, x)
     array([3., 4., 6., 8., 9.])
+
+    Longitudes go around, seas have coasts, and curvature is a second derivative:
+
+    >>> wave = np.array([0.0, 1.0, 0.0, -1.0])
+    >>> bigrad.gradient(wave, 90.0, boundary="periodic") * 90
+    array([ 1.,  0., -1.,  0.])
+    >>> bigrad.gradient(np.array([1.0, 3.0, np.nan, 4.0]), missing="shrink")
+    array([ 2.,  2., nan, nan])
+    >>> bigrad.gradient(x**3, x, order=2)
+    array([ 6., 12., 18., 24., 30.])
 
     >>> import dask.array as da
     >>> y = da.from_array(x**2, chunks=2)
@@ -103,10 +165,14 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1, out: 
         if out is not None:
             msg = f"`out` needs NumPy data, found {type(f).__name__}: leave `out` away"
             raise TypeError(msg)
-        return chunked_gradient(f, varargs, axis=axis, edge_order=edge_order)
+        scheme = Scheme(edge_order, accuracy, order, missing)
+        return chunked_gradient(
+            f, varargs, axis=axis, scheme=scheme, boundary=boundary, period=period
+        )
     if not hasattr(f, "__array_function__"):
         f = np.asanyarray(f)
-    key = _key(f.shape, f.dtype, varargs, axis, edge_order)
+    numpys = (boundary, period, missing, accuracy, order) == (None, None, "propagate", 2, 1)
+    key = _key(f.shape, f.dtype, varargs, axis, edge_order) if numpys else None
     ready = None if key is None or out is not None else _remembered.get(key)
     if ready is not None and type(f) is np.ndarray and takes(f) and f.flags.c_contiguous:
         results = ready.apply(f)
@@ -115,7 +181,11 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1, out: 
     operator = Gradient.along(
         dict(zip(axes, spacings, strict=True)),
         dtype=f.dtype,
-        edge_order=check_edge_order(edge_order),
+        boundaries=by_axis(boundary, period, axes, f.ndim),
+        edge_order=edge_order,
+        accuracy=accuracy,
+        order=order,
+        missing=missing,
     )
     if key is not None:
         _remember(key, operator.prepared(f.shape, f.dtype.itemsize))
@@ -163,10 +233,9 @@ def _key(
 def _checked(out: Any, f: Any, operator: Gradient) -> tuple[Any, ...]:
     """Return `out` as a tuple of arrays that can be filled, or refuse it."""
     given = out if isinstance(out, tuple | list) else (out,)
-    if len(given) != len(operator.stencils):
+    if len(given) != len(operator.reach):
         msg = (
-            f"`out` must have an array for each axis, found {len(given)} for "
-            f"{len(operator.stencils)}"
+            f"`out` must have an array for each axis, found {len(given)} for {len(operator.reach)}"
         )
         raise ValueError(msg)
     if not isinstance(f, np.ndarray):

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-__all__ = ["arrays", "chunks", "differentiable", "layouts", "spacings"]
+__all__ = ["arrays", "chunks", "differentiable", "layouts", "schemed", "spacings"]
 
 FAST = "bBhHiIlLqQfdFD"
 PLAIN = "eg"
@@ -103,6 +103,43 @@ def differentiable(
     elif kind == "each":
         varargs = tuple(draw(spacings(f.shape[a])) for a in axes)
     return f, varargs, {"axis": axis, "edge_order": edge_order}
+
+
+@st.composite
+def schemed(draw: Draw) -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
+    """Valid arguments of `bigrad.gradient` that `numpy.gradient` has not, and data with gaps."""
+    accuracy, order = draw(st.sampled_from([(2, 1), (2, 1), (2, 2), (4, 1), (6, 1), (6, 2)]))
+    plain = (accuracy, order) == (2, 1)
+    options: dict[str, Any] = {"accuracy": accuracy, "order": order}
+    if plain:
+        options["missing"] = draw(st.sampled_from(["propagate", "shrink"]))
+        options["edge_order"] = draw(st.sampled_from([1, 2]))
+    ndim = draw(st.integers(1, 3))
+    axes = draw(st.lists(st.integers(0, ndim - 1), min_size=1, unique=True).map(tuple))
+    kinds = {
+        axis: draw(st.sampled_from([None, "periodic", "extend", "reflect", ("fill", 3)]))
+        for axis in axes
+    }
+    least = max(3, accuracy // 2 + 1 if all(kinds.values()) else accuracy + order)
+    shape = tuple(draw(st.integers(least, least + 4)) for _ in range(ndim))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    f: Any = rng.normal(size=shape) * 100
+    dtype = draw(st.sampled_from("hfdF"))
+    if dtype != "h":
+        f[rng.random(shape) < draw(st.sampled_from([0, 0.2, 0.6]))] = np.nan
+    f = f.astype(dtype)
+    spacing: list[Any] = []
+    periods = {}
+    for axis in axes:
+        size = shape[axis]
+        if draw(st.booleans()):
+            spacing.append(draw(st.sampled_from([1.0, 0.1, np.float32(0.1), -3])))
+            continue
+        x = np.cumsum(rng.uniform(0.5, 1.5, size)) if draw(st.booleans()) else np.arange(size) / 4
+        if kinds[axis] == "periodic":
+            periods[axis] = x[-1] - x[0] + draw(st.sampled_from([0.25, 1.5]))
+        spacing.append(x[::-1] if draw(st.booleans()) else x)
+    return f, tuple(spacing), options | {"axis": axes, "boundary": kinds, "period": periods}
 
 
 @st.composite

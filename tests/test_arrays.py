@@ -16,6 +16,7 @@ from hypothesis import given
 
 import bigrad
 from bigrad.arrays import _remembered
+from bigrad.errors import CoordinateError
 from bigrad.numerics import expressions, operators
 from tests.bits import assert_same_bits, numpys
 from tests.strategies import differentiable
@@ -169,6 +170,20 @@ def test_units_of_quantities_are_a_quotient(units: str, uneven: bool) -> None:
     expected = {"data": u.K, "spacing": 1 / u.m, "both": u.K / u.m}[units]
     assert actual.units == (1 * expected).units
     np.testing.assert_allclose(actual.magnitude, numpys(f, x), rtol=1e-14)
+
+
+def test_quantities_have_boundaries_and_no_weights() -> None:
+    u: Any = pint.UnitRegistry()
+    f, x = np.array([1.0, 4.0, 9.0, 16.0]), np.array([1.0, 2.0, 4.0, 8.0])
+    for boundary in ("extend", "reflect"):
+        actual = bigrad.gradient(f * u.K, x * u.m, boundary=boundary)
+        assert actual.units == (1 * u.K / u.m).units
+        np.testing.assert_allclose(actual.magnitude, bigrad.gradient(f, x, boundary=boundary))
+    for options in ({"missing": "shrink"}, {"order": 2}, {"boundary": "periodic", "period": 9}):
+        with pytest.raises(CoordinateError, match="plain real numbers, found Quantity"):
+            bigrad.gradient(f, x * u.m, **options)
+    with pytest.raises(TypeError, match="need NumPy's arrays, found Quantity"):
+        bigrad.gradient(f * u.K, x, missing="shrink")
 
 
 def test_a_file_in_memory_takes_the_loops(tmp_path: Path) -> None:

@@ -13,15 +13,19 @@ from dask.array.utils import meta_from_array
 from dask.base import tokenize
 
 from bigrad.chunked import halo
+from bigrad.errors import CoordinateError
+from bigrad.numerics.boundaries import NO_PERIOD, Boundary, by_axis
 from bigrad.numerics.expressions import result_dtype
 from bigrad.numerics.operators import Block, Gradient
+from bigrad.numerics.schemes import Scheme
 from bigrad.numerics.spacing import Spacing, along_axes, from_distance
-from bigrad.numerics.stencils import check_edge_order, check_size
 
 __all__ = ["gradient"]
 
 
-def gradient(f: Any, varargs: tuple[Any, ...], *, axis: Any, edge_order: int) -> Any:
+def gradient(
+    f: Any, varargs: tuple[Any, ...], *, axis: Any, scheme: Scheme, boundary: Any, period: Any
+) -> Any:
     """Gradient of a dask or zarr array; see `bigrad.gradient`.
 
     Whatever concerns a whole axis is decided once: here, or in one task of the graph where a
@@ -35,27 +39,38 @@ def gradient(f: Any, varargs: tuple[Any, ...], *, axis: Any, edge_order: int) ->
             return from_distance(distance, size)
         _check_known(distance, range(distance.ndim), "the spacing")
         coordinates.append(distance)
-        return _Deferred(size)
+        return _Deferred(size, distance.ndim == 1)
 
     axes, spacings = along_axes(x.shape, varargs, axis, decide)
     exchanged = any(len(x.chunks[a]) > 1 for a in axes)
     _check_known(x, range(x.ndim) if exchanged else axes, "`f`")
-    edge_order = check_edge_order(edge_order)
+    boundaries = by_axis(boundary, period, axes, x.ndim)
     for a in axes:
-        check_size(x.shape[a], edge_order)
+        scheme.check_size(x.shape[a], boundaries.get(a))
+    for a, spacing in zip(axes, spacings, strict=True):
+        lazy = isinstance(spacing, _Deferred) and spacing.coordinate
+        if lazy and a in boundaries and boundaries[a] == Boundary("periodic"):
+            raise CoordinateError(NO_PERIOD)
+    scheme.check_dtype(x.dtype)
+    for one in boundaries.values():
+        one.check(x.dtype)
     if not axes:
         return ()
-    template = _Template(dict(zip(axes, spacings, strict=True)), np.dtype(x.dtype), edge_order)
-    _probe(template, x.ndim, coordinates)
+    template = _Template(
+        dict(zip(axes, spacings, strict=True)), np.dtype(x.dtype), scheme, boundaries
+    )
+    if not (scheme.tabulated or scheme.shrinks):
+        _probe(template, x.ndim, coordinates)
     results = _apply(template, x, coordinates)
     return results[0] if len(axes) == 1 else results
 
 
 @dataclass(frozen=True)
 class _Deferred:
-    """The spacing of an axis of `size` points whose coordinate is a dask array."""
+    """The spacing of an axis of `size` points whose coordinate, or step, is a dask array."""
 
     size: int
+    coordinate: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +79,8 @@ class _Template:
 
     spacings: Mapping[int, Spacing | _Deferred]
     dtype: np.dtype[Any]
-    edge_order: int
+    scheme: Scheme
+    boundaries: Mapping[int, Boundary]
 
     def operator(self, values: Iterable[Any]) -> Gradient:
         """Return the operator, given the values of each deferred coordinate in order."""
@@ -73,7 +89,9 @@ class _Template:
             axis: from_distance(next(left), s.size) if isinstance(s, _Deferred) else s
             for axis, s in self.spacings.items()
         }
-        return Gradient.along(spacings, dtype=self.dtype, edge_order=self.edge_order)
+        return Gradient.along(
+            spacings, dtype=self.dtype, boundaries=self.boundaries, **vars(self.scheme)
+        )
 
 
 def _as_dask(f: Any) -> Any:
@@ -124,7 +142,7 @@ def _differentiate_zeros(
     few = {
         axis: Spacing(size, s.delta if s.uniform else s.delta[: size - 1])
         if isinstance(s := template.spacings[axis], Spacing)
-        else _Deferred(size)
+        else _Deferred(size, s.coordinate)
         for axis, size in sizes.items()
     }
     deferred = [size for axis, size in sizes.items() if isinstance(few[axis], _Deferred)]
@@ -133,7 +151,7 @@ def _differentiate_zeros(
         for c, size in zip(coordinates, deferred, strict=True)
     )
     shape = tuple(sizes.get(axis, 1) for axis in range(ndim))
-    operator = _Template(few, template.dtype, template.edge_order).operator(samples)
+    operator = _Template(few, template.dtype, template.scheme, {}).operator(samples)
     operator.apply(Block(np.zeros(shape, template.dtype), (0,) * ndim))
 
 
@@ -146,8 +164,12 @@ class _Placed:
 
 
 def _apply(template: _Template, x: Any, coordinates: list[Any]) -> tuple[Any, ...]:
+    reach = {
+        axis: template.scheme.reach(spacing.size, template.boundaries.get(axis))
+        for axis, spacing in template.spacings.items()
+    }
     chunks = tuple(
-        halo.regular(sizes, template.edge_order) if axis in template.spacings else sizes
+        halo.regular(sizes, reach[axis]) if axis in reach else sizes
         for axis, sizes in enumerate(x.chunks)
     )
     regular = x.rechunk(chunks)
@@ -157,7 +179,7 @@ def _apply(template: _Template, x: Any, coordinates: list[Any]) -> tuple[Any, ..
         _gradient,
         regular,
         _placed(template, coordinates, chunks),
-        *chain.from_iterable(halo.faces(regular, axis) for axis in split),
+        *chain.from_iterable(halo.faces(regular, axis, reach[axis]) for axis in split),
         split=split,
         dtype=result,
         meta=meta_from_array(x, dtype=result),

@@ -22,79 +22,96 @@ from dask.array.utils import meta_from_array
 from dask.base import tokenize
 from dask.highlevelgraph import HighLevelGraph
 
+from bigrad.numerics.stencils import Reach
+
 __all__ = ["faces", "regular"]
 
 
-def regular(chunks: Sequence[int], edge_order: int) -> tuple[int, ...]:
+def regular(chunks: Sequence[int], reach: Reach) -> tuple[int, ...]:
     """Chunks of an axis of which each sees all that it needs in the planes next to it.
 
-    Empty chunks are dropped. With ``edge_order=2`` the end cells need the two cells next to
-    them, so a chunk of 1 at an end joins its neighbour.
+    Empty chunks are dropped. Chunks join others until each has as many planes as its neighbours
+    look at, and those at the ends have, with these, all that the end cells look at.
 
     Examples
     --------
-    >>> regular((1, 3, 0, 3, 1), edge_order=1)
+    >>> regular((1, 3, 0, 3, 1), Reach(8))
     (1, 3, 3, 1)
-    >>> regular((1, 3, 0, 3, 1), edge_order=2)
+    >>> regular((1, 3, 0, 3, 1), Reach(8, ends=3))
     (4, 4)
+    >>> regular((1, 1, 1, 1, 1, 3), Reach(8, depth=2, periodic=True))
+    (2, 2, 4)
     """
-    sizes = [size for size in chunks if size]
-    if edge_order == 2:
-        if len(sizes) > 1 and sizes[0] == 1:
-            sizes[:2] = [sum(sizes[:2])]
-        if len(sizes) > 1 and sizes[-1] == 1:
-            sizes[-2:] = [sum(sizes[-2:])]
+    at_ends = reach.depth if reach.periodic else max(reach.depth, reach.ends - reach.depth)
+    sizes: list[int] = []
+    for size in chunks:
+        least = at_ends if len(sizes) == 1 else reach.depth
+        if sizes and (sizes[-1] < least or not size):
+            sizes[-1] += size
+        elif size:
+            sizes.append(size)
+    while len(sizes) > 1 and sizes[-1] < at_ends:
+        sizes[-2:] = [sum(sizes[-2:])]
     return tuple(sizes)
 
 
-def faces(x: Any, axis: int) -> tuple[Any, Any]:
-    """For each chunk the last plane before it, and the first plane after it.
+def faces(x: Any, axis: int, reach: Reach) -> tuple[Any, Any]:
+    """For each chunk the last planes before it, and the first planes after it.
 
     Parameters
     ----------
     x : dask.array.Array
-        Without empty chunks along `axis`.
+        With chunks along `axis` as `regular` makes them.
     axis : int
         The axis to look along.
+    reach : Reach
+        How far to look.
 
     Returns
     -------
     before, after : dask.array.Array
-        Each with the blocks of `x`, and a plane along `axis` in each block. A chunk that has no
-        neighbour on that side has a block that means nothing there, and that may be empty.
+        Each with the blocks of `x`, and as many planes along `axis` in each block as `reach` is
+        deep. Where the axis ends, a chunk has a block that means nothing, and that may be empty;
+        where it is periodic, one of planes from the other end.
     """
-    last, first = (partial(_cut, axis=axis, where=slice(*w)) for w in ((-1, None), (0, 1)))
+    depth = reach.depth
+    last, first = (partial(_cut, axis=axis, where=slice(*w)) for w in ((-depth, None), (0, depth)))
     shifted = _shifted if isinstance(x, Array) else _shifted_expression
-    return shifted(x, axis, last, -1), shifted(x, axis, first, 1)
+    return shifted(x, axis, last, -1, reach), shifted(x, axis, first, 1, reach)
 
 
-def _shifted(x: Any, axis: int, cut: partial[Any], step: int) -> Any:
+def _shifted(x: Any, axis: int, cut: partial[Any], step: int, reach: Reach) -> Any:
     """Array of what `cut` takes from the chunk that is `step` further along `axis`.
 
     The graph is made by hand: a task for each face, where slices of an array would be three.
     """
     nothing = partial(_cut, axis=axis, where=slice(0))
-    name = f"face-{tokenize(x.name, axis, step)}"
+    name = f"face-{tokenize(x.name, axis, step, reach)}"
     number = x.numblocks[axis]
     tasks: dict[Any, Any] = {}
     for place in product(*map(range, x.numblocks)):
         other = place[axis] + step
-        there = (*place[:axis], other, *place[axis + 1 :])
-        inside = 0 <= other < number
+        there = (*place[:axis], other % number, *place[axis + 1 :])
+        inside = reach.periodic or 0 <= other < number
         tasks[(name, *place)] = (cut, (x.name, *there)) if inside else (nothing, (x.name, *place))
     graph = HighLevelGraph.from_collections(name, tasks, dependencies=[x])
-    widths = tuple(int(0 <= i + step < number) for i in range(number))
+    widths = tuple(
+        reach.depth if reach.periodic or 0 <= i + step < number else 0 for i in range(number)
+    )
     chunks = (*x.chunks[:axis], widths, *x.chunks[axis + 1 :])
     return Array(graph, name, chunks, meta=meta_from_array(x))
 
 
-def _shifted_expression(x: Any, axis: int, cut: partial[Any], step: int) -> Any:
+def _shifted_expression(x: Any, axis: int, cut: partial[Any], step: int, reach: Reach) -> Any:
     """As `_shifted`, of what is no graph yet but an expression, as with query planning."""
-    widths = (1,) * x.numblocks[axis]
+    depth = reach.depth
+    widths = (depth,) * x.numblocks[axis]
     chunks = (*x.chunks[:axis], widths, *x.chunks[axis + 1 :])
     planes = da.map_blocks(cut, x, dtype=x.dtype, meta=meta_from_array(x), chunks=chunks)
     index = (slice(None),) * axis
-    end, others = (slice(1), slice(-1)) if step < 0 else (slice(-1, None), slice(1, None))
+    # What has no neighbour may have any planes: here it has those that wrap around.
+    end = slice(-depth, None) if step < 0 else slice(depth)
+    others = slice(-depth) if step < 0 else slice(depth, None)
     parts = [planes[(*index, end)], planes[(*index, others)]]
     return da.concatenate(parts if step < 0 else parts[::-1], axis=axis)
 

@@ -7,18 +7,21 @@ from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from bigrad.numerics import expressions
+from bigrad.numerics.boundaries import Boundary, extended, surrounding
 from bigrad.numerics.buffers import takes
 from bigrad.numerics.coefficients import Coefficients, coefficients
 from bigrad.numerics.expressions import result_dtype
 from bigrad.numerics.loops import worthwhile
+from bigrad.numerics.schemes import Scheme
+from bigrad.numerics.shrink import Shrinking, shrinking
 from bigrad.numerics.spacing import Spacing
-from bigrad.numerics.stencils import Reach, Stencil
-from bigrad.numerics.stencils import stencil as decide
+from bigrad.numerics.stencils import Reach, Stencil, stencil
+from bigrad.numerics.weights import Table, table
 
 if TYPE_CHECKING:
     from bigrad.numerics.fused import Prepared
@@ -53,43 +56,83 @@ class Gradient:
     Attributes
     ----------
     stencils : dict of int to Stencil
-        By axis, in the order of the results.
+        NumPy's formulas by axis, in the order of the results; none where others serve. Of an axis
+        with a boundary they count its ghost cells.
+    others : dict of int to Table or Shrinking
+        The same for other formulas.
+    reach : dict of int to Reach
+        How far the derivatives look, by axis.
+    boundaries : dict of int to Boundary
+        Of those axes that have one.
     dtype : numpy.dtype
         Of the results.
     numbers : tuple of Coefficients, or None
-        For the compiled loops, by axis; None where array expressions serve.
+        Of the stencils, for their compiled loops; None where array expressions serve.
     """
 
     stencils: Mapping[int, Stencil]
+    others: Mapping[int, Table | Shrinking]
+    reach: Mapping[int, Reach]
+    boundaries: Mapping[int, Boundary]
     dtype: np.dtype[Any]
     numbers: tuple[Coefficients, ...] | None
 
     @classmethod
     def along(
-        cls, spacings: Mapping[int, Spacing], *, dtype: Any, edge_order: int = 1
+        cls,
+        spacings: Mapping[int, Spacing],
+        *,
+        dtype: Any,
+        boundaries: Mapping[int, Boundary] | None = None,
+        edge_order: int = 1,
+        accuracy: int = 2,
+        order: int = 1,
+        missing: Literal["propagate", "shrink"] = "propagate",
     ) -> Gradient:
         """Decide the derivative of data of `dtype` along axes with these spacings.
+
+        The last four are those of `Scheme`.
 
         Raises
         ------
         ValueError
-            Where an axis has fewer than ``edge_order + 1`` cells.
+            Where an axis has too few cells, or its spacing does not go with the boundary or the
+            scheme.
+        TypeError
+            Where the data do not.
         """
-        dtype = np.dtype(dtype)
-        stencils = {axis: decide(spacing, edge_order) for axis, spacing in spacings.items()}
-        found = [coefficients(stencil, dtype) for stencil in stencils.values()]
+        dtype, boundaries = np.dtype(dtype), dict(boundaries or {})
+        scheme = Scheme(edge_order, accuracy, order, missing)
+        for axis, spacing in spacings.items():
+            scheme.check_size(spacing.size, boundaries.get(axis))
+        for boundary in boundaries.values():
+            boundary.check(dtype)
+        reach = {a: scheme.reach(s.size, boundaries.get(a)) for a, s in spacings.items()}
+        whole = {
+            axis: extended(spacing, boundaries[axis], scheme.depth)
+            if axis in boundaries
+            else spacing
+            for axis, spacing in spacings.items()
+        }
+        result = result_dtype(dtype)
+        if scheme.tabulated or scheme.shrinks:
+            scheme.check_dtype(dtype)
+            others = {
+                axis: table(spacing, scheme, ghosts=axis in boundaries)
+                if scheme.tabulated
+                else shrinking(spacing, scheme.edge_order, dtype)
+                for axis, spacing in whole.items()
+            }
+            return cls({}, others, reach, boundaries, result, None)
+        stencils = {axis: stencil(spacing, scheme.edge_order) for axis, spacing in whole.items()}
+        found = [coefficients(one, dtype) for one in stencils.values()]
         numbers = tuple(n for n in found if n is not None)
         complete = len(numbers) == len(found)
-        return cls(stencils, result_dtype(dtype), numbers if complete else None)
-
-    @property
-    def reach(self) -> dict[int, Reach]:
-        """How far the derivatives look, by axis."""
-        return {axis: stencil.reach for axis, stencil in self.stencils.items()}
+        return cls(stencils, {}, reach, boundaries, result, numbers if complete else None)
 
     def prepared(self, shape: tuple[int, ...], itemsize: int) -> Prepared | None:
         """Prepare for small arrays of a shape; None where that is too soon, or of no use."""
-        if self.numbers is None or "numba" not in sys.modules:
+        if self.numbers is None or self.boundaries or "numba" not in sys.modules:
             return None
         from bigrad.numerics import fused
 
@@ -118,6 +161,9 @@ class Gradient:
         tuple of array
             For each axis an array of the core's shape.
         """
+        block = self._surrounded(block)
+        if self.others:
+            return self._apply_others(block, out, workers)
         core, faces = block.core, block.faces
         arrays = (core, *(out or ()), *chain.from_iterable(faces.values()))
         served = self.numbers is not None and all(map(takes, arrays))
@@ -127,9 +173,9 @@ class Gradient:
             with np.errstate(all="ignore") if served else nullcontext():
                 return tuple(
                     expressions.differentiate(
-                        stencil, axis, block.start[axis], core, faces.get(axis), result
+                        one, axis, block.start[axis], core, faces.get(axis), result
                     )
-                    for (axis, stencil), result in zip(
+                    for (axis, one), result in zip(
                         self.stencils.items(), out or (None,) * len(self.stencils), strict=True
                     )
                 )
@@ -140,12 +186,49 @@ class Gradient:
             np.asarray(core),
             [
                 fused.Along(
-                    axis, stencil, numbers, block.start[axis], faces.get(axis), np.asarray(result)
+                    axis, one, numbers, block.start[axis], faces.get(axis), np.asarray(result)
                 )
-                for (axis, stencil), numbers, result in zip(
+                for (axis, one), numbers, result in zip(
                     self.stencils.items(), self.numbers, results, strict=True
                 )
             ],
             workers,
         )
         return results
+
+    def _surrounded(self, block: Block) -> Block:
+        """Put a block into the axes with ghost cells: by its place and its faces."""
+        if not self.boundaries:
+            return block
+        start, faces = list(block.start), dict(block.faces)
+        for axis, boundary in self.boundaries.items():
+            reach, given = self.reach[axis], faces.get(axis)
+            found = surrounding(boundary, reach, axis, start[axis], block.core, given)
+            if found is not None:
+                faces[axis] = found
+            start[axis] += reach.depth
+        return Block(block.core, tuple(start), faces)
+
+    def _apply_others(
+        self, block: Block, out: Sequence[Any] | None, workers: int
+    ) -> tuple[Any, ...]:
+        if not isinstance(block.core, np.ndarray):
+            msg = (
+                "`accuracy` above 2, `order` 2 and `missing` need NumPy's arrays, found "
+                f"{type(block.core).__name__}; convert the data first"
+            )
+            raise TypeError(msg)
+        from bigrad.numerics import general
+
+        return tuple(
+            general.differentiate(
+                block.core,
+                general.Along(axis, formula, block.start[axis], block.faces.get(axis)),
+                self.dtype,
+                result,
+                workers,
+            )
+            for (axis, formula), result in zip(
+                self.others.items(), out or (None,) * len(self.others), strict=True
+            )
+        )

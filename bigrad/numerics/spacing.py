@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
+from bigrad.errors import CoordinateError
+
 __all__ = ["Spacing", "along_axes", "from_coordinate", "from_distance"]
 
 T = TypeVar("T")
@@ -22,15 +24,38 @@ class Spacing:
         The number of points.
     delta : scalar or numpy.ndarray, shape (size - 1,)
         The step where the axis is uniform, else the difference of each pair of neighbours.
+    ends : pair of scalar, optional
+        Position of the first point and of the last, where a coordinate says where they are.
     """
 
     size: int
     delta: Any
+    ends: tuple[Any, Any] | None = None
 
     @property
     def uniform(self) -> bool:
         """Whether one step serves the whole axis."""
         return np.ndim(self.delta) == 0
+
+    def numbers(self, purpose: str) -> Any:
+        """Return `delta` where it is real numbers without behaviour of their own.
+
+        Raises
+        ------
+        CoordinateError
+            Where it is not, such as a quantity with units; the message says what needs it.
+        """
+        delta = self.delta
+        if isinstance(delta, np.ndarray | np.generic | int | float) and not isinstance(
+            delta, np.ma.MaskedArray
+        ):
+            found: Any = np.asarray(delta).dtype
+            if found.kind in "iuf":
+                return delta
+        else:
+            found = type(delta).__name__
+        msg = f"{purpose} needs a spacing of plain real numbers, found {found}; convert it first"
+        raise CoordinateError(msg)
 
 
 def from_coordinate(values: Any) -> Spacing:
@@ -65,7 +90,8 @@ def from_coordinate(values: Any) -> Spacing:
             f"a coordinate of {len(values)} points has no spacing: at least 2 points are required"
         )
         raise IndexError(msg)
-    return Spacing(len(values), delta[0] if (delta == delta[0]).all() else delta)
+    even = (delta == delta[0]).all()
+    return Spacing(len(values), delta[0] if even else delta, (values[0], values[-1]))
 
 
 def from_distance(distance: Any, size: int) -> Spacing:

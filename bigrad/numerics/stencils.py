@@ -10,8 +10,11 @@ __all__ = [
     "Reach",
     "Stencil",
     "Weights",
+    "backward",
+    "central",
     "check_edge_order",
-    "check_size",
+    "forward",
+    "one_sided",
     "stencil",
 ]
 
@@ -48,6 +51,8 @@ class Reach:
         How many neighbours on either side a cell inside looks at.
     ends : int
         How many cells, counted from the end, the first or the last ones look at.
+    periodic : bool
+        Whether the cells before the first are the last ones, and those after the last the first.
 
     Examples
     --------
@@ -55,11 +60,14 @@ class Reach:
     (3, 9)
     >>> Reach(10, ends=3).window(9, 10)
     (7, 10)
+    >>> Reach(10, periodic=True).window(9, 10)
+    (8, 11)
     """
 
     size: int
     depth: int = 1
     ends: int = 2
+    periodic: bool = False
 
     def window(self, start: int, stop: int) -> tuple[int, int]:
         """Range of input cells that a range of output cells needs.
@@ -72,8 +80,11 @@ class Reach:
         Returns
         -------
         lo, hi : int
-            The input cells ``[lo, hi)``, within the axis.
+            The input cells ``[lo, hi)``: within the axis, or, where it is periodic, by places
+            that go on beyond its ends, of which each is the cell at its remainder by `size`.
         """
+        if self.periodic:
+            return start - self.depth, stop + self.depth
         lo, hi = max(start - self.depth, 0), min(stop + self.depth, self.size)
         if start < self.depth:
             hi = max(hi, self.ends)
@@ -129,23 +140,6 @@ def _above_2(edge_order: Any) -> bool:
     return isinstance(edge_order, int | float) and edge_order > 2
 
 
-def check_size(size: int, edge_order: int) -> None:
-    """Refuse an axis too short for one-sided differences.
-
-    Raises
-    ------
-    ValueError
-        Where it has fewer than ``edge_order + 1`` cells.
-    """
-    if size < edge_order + 1:
-        msg = (
-            "Shape of array too small to calculate a numerical gradient, at least "
-            f"(edge_order + 1) elements are required: found an axis of {size} "
-            f"with `edge_order` {edge_order}"
-        )
-        raise ValueError(msg)
-
-
 def stencil(spacing: Spacing, edge_order: int) -> Stencil:
     """Second-order central differences inside, one-sided differences at the ends.
 
@@ -156,7 +150,7 @@ def stencil(spacing: Spacing, edge_order: int) -> Stencil:
     Parameters
     ----------
     spacing : Spacing
-        Of the whole axis.
+        Of the whole axis, of ``edge_order + 1`` points or more.
     edge_order : {1, 2}
         The order of accuracy at the two ends.
 
@@ -164,17 +158,11 @@ def stencil(spacing: Spacing, edge_order: int) -> Stencil:
     -------
     Stencil
 
-    Raises
-    ------
-    ValueError
-        Where the axis has fewer than ``edge_order + 1`` cells.
-
     References
     ----------
     .. [1] Fornberg, B. (1988). Generation of finite difference formulas on arbitrarily
        spaced grids. Mathematics of Computation 51, 699-706.
     """
-    check_size(spacing.size, edge_order)
     parts = (_uniform if spacing.uniform else _uneven)(spacing.delta, edge_order)
     return Stencil(spacing.size, edge_order, *parts)
 
@@ -182,36 +170,49 @@ def stencil(spacing: Spacing, edge_order: int) -> Stencil:
 Parts = tuple[Difference | Weights, Difference | Weights, Difference | Weights]
 
 
-def _uniform(step: Any, edge_order: int) -> Parts:
-    interior = Difference(2.0 * step)
-    if edge_order == 1:
-        return interior, Difference(step), Difference(step)
+def central(before: Any, after: Any) -> tuple[Any, Any, Any]:
+    """Weights of the previous cell, the cell and the next, given the steps between them."""
     return (
-        interior,
-        Weights(-1.5 / step, 2.0 / step, -0.5 / step),
-        Weights(0.5 / step, -2.0 / step, 1.5 / step),
-    )
-
-
-def _uneven(steps: Any, edge_order: int) -> Parts:
-    before, after = steps[:-1], steps[1:]
-    interior = Weights(
         -after / (before * (before + after)),
         (after - before) / (before * after),
         before / (after * (before + after)),
     )
-    if edge_order == 1:
-        return interior, Difference(steps[0]), Difference(steps[-1])
-    near, far = steps[0], steps[1]
-    first = Weights(
+
+
+def forward(near: Any, far: Any) -> tuple[Any, Any, Any]:
+    """Weights of a cell and the next two, given the steps between them."""
+    return (
         -(2.0 * near + far) / (near * (near + far)),
         (near + far) / (near * far),
         -near / (far * (near + far)),
     )
-    far, near = steps[-2], steps[-1]
-    last = Weights(
+
+
+def backward(far: Any, near: Any) -> tuple[Any, Any, Any]:
+    """Weights of the two cells before a cell and the cell, given the steps between them."""
+    return (
         near / (far * (far + near)),
         -(near + far) / (far * near),
         (2.0 * near + far) / (near * (far + near)),
     )
-    return interior, first, last
+
+
+def one_sided(step: Any) -> tuple[tuple[Any, Any, Any], tuple[Any, Any, Any]]:
+    """Weights of `forward` and of `backward` where all steps are equal."""
+    return (-1.5 / step, 2.0 / step, -0.5 / step), (0.5 / step, -2.0 / step, 1.5 / step)
+
+
+def _uniform(step: Any, edge_order: int) -> Parts:
+    interior = Difference(2.0 * step)
+    if edge_order == 1:
+        return interior, Difference(step), Difference(step)
+    first, last = one_sided(step)
+    return interior, Weights(*first), Weights(*last)
+
+
+def _uneven(steps: Any, edge_order: int) -> Parts:
+    interior = Weights(*central(steps[:-1], steps[1:]))
+    if edge_order == 1:
+        return interior, Difference(steps[0]), Difference(steps[-1])
+    first, last = forward(steps[0], steps[1]), backward(steps[-2], steps[-1])
+    return interior, Weights(*first), Weights(*last)

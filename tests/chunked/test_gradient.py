@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 
 import bigrad
 from bigrad.chunked import halo
+from bigrad.errors import CoordinateError
+from bigrad.numerics.stencils import Reach
 from tests.bits import assert_same_bits, numpys
-from tests.strategies import chunks, differentiable
+from tests.strategies import chunks, differentiable, schemed
 
 
 def computed(lazy: Any) -> Any:
@@ -38,6 +40,51 @@ def test_equals_numpy_for_every_chunking(arguments: Any, data: st.DataObject) ->
     for one in actual if isinstance(actual, tuple) else (actual,):
         assert one.chunks == x.chunks
     assert_same_bits(computed(actual), numpys(f, *varargs, **kwargs))
+
+
+@given(schemed(), st.data())
+def test_every_scheme_and_boundary_for_every_chunking(arguments: Any, data: st.DataObject) -> None:
+    f, varargs, kwargs = arguments
+    x = da.from_array(f, chunks=data.draw(chunks(f.shape)))
+    lazily = tuple(
+        da.from_array(v, chunks=data.draw(chunks(v.shape)))
+        if np.ndim(v) and data.draw(st.booleans())
+        else v
+        for v in varargs
+    )
+    actual = bigrad.gradient(x, *lazily, **kwargs)
+    for one in actual if isinstance(actual, tuple) else (actual,):
+        assert one.chunks == x.chunks
+    with np.errstate(all="ignore"):
+        expected = bigrad.gradient(f, *varargs, **kwargs)
+    assert_same_bits(computed(actual), expected)
+
+
+def test_masked_coasts_for_every_chunking() -> None:
+    f = np.ma.array(np.arange(12.0) ** 2, mask=np.arange(12) % 5 == 0)
+    expected = bigrad.gradient(f, missing="shrink", edge_order=2, boundary="periodic")
+    for size in (1, 2, 5, 12):
+        x = da.from_array(f, chunks=size)
+        actual = bigrad.gradient(x, missing="shrink", edge_order=2, boundary="periodic")
+        assert_same_bits(computed(actual), expected)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "options", "error"),
+    [
+        ("f8", {"accuracy": 5}, ValueError),
+        ("f8", {"accuracy": 6, "order": 2}, ValueError),
+        ("f8", {"boundary": "periodic"}, CoordinateError),
+        ("f8", {"boundary": "wrap"}, ValueError),
+        ("i2", {"boundary": ("fill", np.nan)}, TypeError),
+        ("M8[s]", {"order": 2}, TypeError),
+    ],
+)
+def test_what_cannot_be_is_refused_when_called(dtype: str, options: Any, error: Any) -> None:
+    x = da.zeros(7, dtype=dtype, chunks=2)
+    for coordinate in (np.arange(7.0), da.arange(7.0, chunks=3)):
+        with pytest.raises(error):
+            bigrad.gradient(x, coordinate, **options)
 
 
 @pytest.mark.parametrize(
@@ -157,9 +204,10 @@ def test_deterministic_names() -> None:
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2, None])
-def test_few_tasks_per_chunk(axis: int | None) -> None:
+@pytest.mark.parametrize("options", [{}, {"boundary": "periodic", "accuracy": 4}], ids=str)
+def test_few_tasks_per_chunk(axis: int | None, options: Any) -> None:
     x = da.from_array(np.ones((40, 20, 20)), chunks=(4, 5, 5))
-    lazy = bigrad.gradient(x, axis=axis)
+    lazy = bigrad.gradient(x, axis=axis, **options)
     (optimized,) = optimize(lazy)
     results = optimized if isinstance(optimized, tuple) else (optimized,)
     tasks = {key for result in results for key in dict(result.__dask_graph__())}
@@ -175,7 +223,7 @@ def test_two_tasks_per_chunk_along_an_unchunked_axis() -> None:
 
 def test_faces_of_a_chunk_are_the_planes_around_it() -> None:
     x = da.from_array(np.arange(20).reshape(10, 2), chunks=((1, 4, 1, 1, 3), 1))
-    before, after = halo.faces(x, 0)
+    before, after = halo.faces(x, 0, Reach(10))
     assert before.numblocks == after.numblocks == x.numblocks
     assert [before.blocks[i, 0].compute().tolist() for i in range(1, 5)] == [
         [[2 * row]] for row in (0, 4, 5, 6)
@@ -198,6 +246,10 @@ for chunks in [(1, 1, 1), (3, 2, 4), ((1, 7, 1), (1, 4, 1), (3, 0, 4))]:
         for spacing in (c, [da.from_array(v, chunks=2) for v in c]):
             actual = dask.compute(*bigrad.gradient(x, *spacing, edge_order=edge_order))
             assert all((a == e).all() for a, e in zip(actual, expected, strict=True))
+    around = {"boundary": "periodic", "accuracy": 4}
+    expected = bigrad.gradient(f, **around)
+    actual = dask.compute(*bigrad.gradient(x, **around))
+    assert all((a == e).all() for a, e in zip(actual, expected, strict=True))
 assert "_array_expr" in type(x).__module__
 """
 

@@ -1,3 +1,4 @@
+import pickle
 from typing import Any
 from unittest import mock
 
@@ -6,11 +7,13 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bigrad.numerics import fused
+import bigrad
+from bigrad.numerics import fused, general
+from bigrad.numerics.boundaries import by_axis
 from bigrad.numerics.operators import Block, Gradient
 from bigrad.numerics.spacing import along_axes, from_distance
 from tests.bits import assert_same_bits, numpys
-from tests.strategies import differentiable
+from tests.strategies import differentiable, schemed
 
 
 @given(differentiable(), st.data())
@@ -40,6 +43,44 @@ def test_a_block_with_faces_is_part_of_the_whole(arguments: Any, data: st.DataOb
     with np.errstate(all="ignore"):
         parts = operator.apply(block)
     whole = numpys(f, *varargs, **kwargs)
+    for part, expected in zip(parts, whole if isinstance(whole, tuple) else (whole,), strict=True):
+        assert_same_bits(part, expected[core])
+
+
+@given(schemed(), st.data())
+def test_a_block_of_any_scheme_is_part_of_the_whole(arguments: Any, data: st.DataObject) -> None:
+    """Faces are what `reach` says, and wrap around where the axis does."""
+    f, varargs, kwargs = arguments
+    axes, spacings = along_axes(f.shape, varargs, kwargs["axis"], from_distance)
+    scheme = {key: kwargs[key] for key in kwargs if key not in ("axis", "boundary", "period")}
+    boundaries = by_axis(kwargs["boundary"], kwargs["period"], axes, f.ndim)
+    operator = Gradient.along(
+        dict(zip(axes, spacings, strict=True)), dtype=f.dtype, boundaries=boundaries, **scheme
+    )
+    box = []
+    for n in f.shape:
+        start = data.draw(st.integers(0, n - 1))
+        box.append((start, data.draw(st.integers(start + 1, n))))
+    core = tuple(slice(*bounds) for bounds in box)
+    faces = {}
+    for axis in axes:
+        start, stop = box[axis]
+        if stop - start == f.shape[axis]:
+            continue
+        lo, hi = operator.reach[axis].window(start, stop)
+        thick = f[(*core[:axis], slice(None), *core[axis + 1 :])]
+        sides = (range(lo, start), range(stop, hi))
+        faces[axis] = tuple(thick.take(list(s), axis, mode="wrap") for s in sides)
+    workers = data.draw(st.integers(1, 4))
+    elsewhere = pickle.loads(pickle.dumps(operator))
+    # Rows or lines.
+    short = data.draw(st.sampled_from([1, 5, 100]))
+    with np.errstate(all="ignore"), mock.patch.object(general, "_SHORT", short):
+        parts = elsewhere.apply(
+            Block(f[core], tuple(start for start, _ in box), faces), None, workers
+        )
+    with np.errstate(all="ignore"):
+        whole = bigrad.gradient(f, *varargs, **kwargs)
     for part, expected in zip(parts, whole if isinstance(whole, tuple) else (whole,), strict=True):
         assert_same_bits(part, expected[core])
 

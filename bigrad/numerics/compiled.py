@@ -1,0 +1,47 @@
+"""How loops are compiled: when they are first called, without the GIL, kept on disk."""
+
+import warnings
+from functools import cache
+
+import numba
+from numba.core.caching import FunctionCache
+
+__all__ = ["loop", "part"]
+
+# Nothing here owns memory or is called from C: the loops need nothing of Numba at run time.
+_OPTIONS = {"nogil": True, "error_model": "numpy", "_nrt": False, "no_cfunc_wrapper": True}
+
+
+class _Loops(FunctionCache):
+    """What was compiled by an earlier process, for one that may have nothing to compile.
+
+    Numba would make its compiler ready before it loads anything, which takes ten times as long
+    as to load the loops (it imports SciPy, for one).
+    """
+
+    def load_overload(self, sig, target_context):
+        with self._guard_against_spurious_io_errors():
+            return self._load_overload(sig, target_context)
+
+
+def loop(function):
+    """Compile `function` when it is first called, and keep what was compiled on disk."""
+    compiled = numba.njit(**_OPTIONS)(function)
+    try:
+        compiled._cache = _Loops(function)
+    except RuntimeError:  # no folder that could hold the cache
+        _warn_of_no_cache()
+    return compiled
+
+
+@cache
+def _warn_of_no_cache():
+    msg = (
+        "bigrad's loops are compiled anew in every process, since neither its own folder nor the "
+        "user's cache folder can be written to; set NUMBA_CACHE_DIR to one that can"
+    )
+    warnings.warn(msg, RuntimeWarning, stacklevel=2)
+
+
+# What only other loops call is compiled with them, and without a way in from Python.
+part = numba.njit(no_cpython_wrapper=True, **_OPTIONS)
