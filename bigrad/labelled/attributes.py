@@ -55,7 +55,7 @@ _REFERENCES = ("bounds", "cell_measures", "climatology", "grid_mapping")
 
 
 def derivative_attributes(
-    name: str | None, attributes: Mapping[Any, Any], coord: str, per: str | None
+    name: str | None, attributes: Mapping[Any, Any], coord: str, per: str | None, order: int = 1
 ) -> dict[Any, Any]:
     """Attributes of the derivative of a variable along a coordinate.
 
@@ -69,6 +69,8 @@ def derivative_attributes(
         The coordinate.
     per : str or None
         Units of the coordinate, as `coordinate_units` gives them.
+    order : {1, 2}
+        Of the derivative.
 
     Returns
     -------
@@ -91,11 +93,14 @@ def derivative_attributes(
         del kept["cell_methods"]
     texts = (attributes.get("long_name"), attributes.get("standard_name"), name)
     called = next((text for text in texts if isinstance(text, str) and text), "")
-    kept["long_name"] = f"derivative {f'of {called} ' if called else ''}along {coord}"
+    which = {1: "derivative", 2: "second derivative"}[order]
+    kept["long_name"] = f"{which} {f'of {called} ' if called else ''}along {coord}"
     units = attributes.get("units")
     # Where packing is still among the attributes, the values are not in those units.
     packed = "scale_factor" in attributes or "add_offset" in attributes
-    derived = quotient(units, per) if isinstance(units, str) and not packed else None
+    derived = units if isinstance(units, str) and not packed else None
+    for _ in range(order):
+        derived = quotient(derived, per)
     if derived is not None:
         kept["units"] = derived
     return kept

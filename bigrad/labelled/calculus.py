@@ -1,42 +1,31 @@
 """Derivatives of xarray objects along their coordinates: what the accessor's methods do."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import xarray as xr
 
 from bigrad.arrays import gradient
 from bigrad.errors import CoordinateError
 from bigrad.labelled.attributes import derivative_attributes, describing
-from bigrad.labelled.coordinates import (
-    coordinate_units,
-    coordinate_values,
-    dimension_of,
-    is_time,
-)
-from bigrad.numerics.stencils import check_edge_order
+from bigrad.labelled.axes import Along, along, boundaries_by_name
+from bigrad.labelled.coordinates import dimension_of, is_time
+from bigrad.numerics.schemes import Scheme
 
 __all__ = ["differentiate_array", "differentiate_dataset"]
 
-
-@dataclass(frozen=True, eq=False)
-class _Coordinate:
-    """A coordinate whose values have been found fit to be a spacing."""
-
-    name: str
-    dim: str
-    values: np.ndarray[Any, Any]
-    units: str | None
+_NUMPYS = Scheme()
 
 
 def differentiate_dataset(
     dataset: xr.Dataset,
     coord: str | Sequence[str],
     *,
-    edge_order: int = 1,
     datetime_unit: str | None = None,
+    boundary: Any = None,
+    period: Any = None,
+    regular: bool = False,
+    scheme: Scheme = _NUMPYS,
 ) -> xr.Dataset:
     """Differentiate each variable of a dataset; see the accessor of datasets.
 
@@ -46,22 +35,22 @@ def differentiate_dataset(
     >>> differentiate_dataset(ds, "x")["y"].values
     array([3., 4., 5.])
     """
-    coordinates = _coordinates(dataset, coord, edge_order, datetime_unit)
+    coordinates = _coordinates(dataset, coord, datetime_unit, boundary, period, regular, scheme)
     apart = describing(dataset.variables)
     variables: dict[Any, xr.Variable] = {}
     for name, array in dataset.data_vars.items():
         variable = array.variable
         derivatives = (
-            _derivatives(str(name), variable, coordinates, edge_order)
+            _derivatives(str(name), variable, coordinates, scheme)
             if name not in apart and _is_numeric(variable)
             else {}
         )
         if not derivatives:
-            results = {name: variable}
+            results: dict[Any, xr.Variable] = {name: variable}
         elif isinstance(coord, str):
             results = {name: derivatives[coord]}
         else:
-            results = {f"d{name}_d{along}": result for along, result in derivatives.items()}
+            results = _named(str(name), derivatives, scheme.order)
         _check_names(results, variables, dataset.coords)
         variables |= results
     result = xr.Dataset(variables, coords=dataset.coords, attrs=dataset.attrs)
@@ -73,8 +62,11 @@ def differentiate_array(
     array: xr.DataArray,
     coord: str | Sequence[str],
     *,
-    edge_order: int = 1,
     datetime_unit: str | None = None,
+    boundary: Any = None,
+    period: Any = None,
+    regular: bool = False,
+    scheme: Scheme = _NUMPYS,
 ) -> xr.DataArray | xr.Dataset:
     """Differentiate an array; see the accessor of arrays.
 
@@ -84,13 +76,13 @@ def differentiate_array(
     >>> differentiate_array(y, "x").values
     array([3., 4., 5.])
     """
-    coordinates = _coordinates(array, coord, edge_order, datetime_unit)
+    coordinates = _coordinates(array, coord, datetime_unit, boundary, period, regular, scheme)
     if not _is_numeric(array.variable):
         msg = f"a DataArray of {array.dtype} cannot be differentiated; convert it to numbers first"
         raise TypeError(msg)
     if isinstance(coord, str):
         name = None if array.name is None else str(array.name)
-        derivatives = _derivatives(name, array.variable, coordinates, edge_order)
+        derivatives = _derivatives(name, array.variable, coordinates, scheme)
         return xr.DataArray(derivatives[coord], coords=array.coords, name=array.name)
     if array.name is None:
         msg = (
@@ -98,18 +90,28 @@ def differentiate_array(
             "name; give it one with `.rename(...)`, or one coordinate at a time"
         )
         raise ValueError(msg)
-    derivatives = _derivatives(str(array.name), array.variable, coordinates, edge_order)
-    results = {f"d{array.name}_d{along}": result for along, result in derivatives.items()}
+    derivatives = _derivatives(str(array.name), array.variable, coordinates, scheme)
+    results = _named(str(array.name), derivatives, scheme.order)
     _check_names(results, {}, array.coords)
     return xr.Dataset(results, coords=array.coords)
+
+
+def _named(
+    name: str, derivatives: Mapping[str, xr.Variable], order: int
+) -> dict[Any, xr.Variable]:
+    power = "" if order == 1 else str(order)
+    return {f"d{power}{name}_d{along}{power}": result for along, result in derivatives.items()}
 
 
 def _coordinates(
     obj: xr.Dataset | xr.DataArray,
     coord: str | Sequence[str],
-    edge_order: int,
     datetime_unit: str | None,
-) -> tuple[_Coordinate, ...]:
+    boundary: Any,
+    period: Any,
+    regular: bool,
+    scheme: Scheme,
+) -> tuple[Along, ...]:
     """Decide the coordinates; whatever is wrong with any of them is found here."""
     if not isinstance(coord, str | list | tuple) or not all(isinstance(c, str) for c in coord):
         msg = f"`coord` must be the name of a coordinate, or a list of names; found {coord!r}"
@@ -118,13 +120,18 @@ def _coordinates(
     if not names or len(set(names)) < len(names):
         msg = f"`coord` must name one or several coordinates, each once; found {coord!r}"
         raise CoordinateError(msg)
-    check_edge_order(edge_order)
+    if not isinstance(regular, bool):
+        msg = f"`regular` must be True or False, found {regular!r}"
+        raise TypeError(msg)
     dims = {name: dimension_of(obj, name) for name in names}
+    boundaries = boundaries_by_name(boundary, period, dims)
     for name, dim in dims.items():
-        if obj.sizes[dim] < edge_order + 1:
+        least, found = scheme.least(boundaries.get(name)), obj.sizes[dim]
+        if found < least:
             msg = (
-                f"`{name}` has too few points along `{dim}`: `edge_order` {edge_order} needs at "
-                f"least {edge_order + 1}, found {obj.sizes[dim]}; select more of them"
+                f"`{name}` has too few points along `{dim}`: "
+                f"{scheme.needs(boundaries.get(name))} needs at least {least}, found {found}; "
+                "select more of them"
             )
             raise CoordinateError(msg)
     # Loaded once, since a coordinate may be lazy.
@@ -136,11 +143,13 @@ def _coordinates(
         )
         raise CoordinateError(msg)
     return tuple(
-        _Coordinate(
+        along(
             name,
             dims[name],
-            coordinate_values(name, variable, datetime_unit),
-            coordinate_units(variable, datetime_unit),
+            variable,
+            datetime_unit=datetime_unit,
+            boundary=boundaries.get(name),
+            regular=regular,
         )
         for name, variable in loaded.items()
     )
@@ -157,8 +166,8 @@ def _is_numeric(variable: xr.Variable) -> bool:
 def _derivatives(
     name: str | None,
     variable: xr.Variable,
-    coordinates: Iterable[_Coordinate],
-    edge_order: int,
+    coordinates: Iterable[Along],
+    scheme: Scheme,
 ) -> dict[str, xr.Variable]:
     """Differentiate a variable along those of the coordinates whose dimensions it has."""
     present = [coordinate for coordinate in coordinates if coordinate.dim in variable.dims]
@@ -167,8 +176,14 @@ def _derivatives(
     found: dict[str, Any] = {}
     for together in _passes(present):
         axes = tuple(variable.get_axis_num(c.dim) for c in together)
+        boundaries = {a: c.boundary for a, c in zip(axes, together, strict=True) if c.boundary}
         results = gradient(
-            variable.data, *(c.values for c in together), axis=axes, edge_order=edge_order
+            variable.data,
+            *(c.spacing for c in together),
+            axis=axes,
+            boundary={axis: boundary.spelt for axis, boundary in boundaries.items()} or None,
+            period={a: b.period for a, b in boundaries.items() if b.period} or None,
+            **vars(scheme),
         )
         parts = results if isinstance(results, tuple) else (results,)
         found |= {c.name: data for c, data in zip(together, parts, strict=True)}
@@ -176,7 +191,7 @@ def _derivatives(
         c.name: xr.Variable(
             variable.dims,
             found[c.name],
-            derivative_attributes(name, variable.attrs, c.name, c.units),
+            derivative_attributes(name, variable.attrs, c.name, c.units, scheme.order),
         )
         for c in present
     }
@@ -191,9 +206,9 @@ def _refuse_quantities(name: str | None, variable: xr.Variable) -> None:
         raise TypeError(msg)
 
 
-def _passes(coordinates: Iterable[_Coordinate]) -> list[list[_Coordinate]]:
+def _passes(coordinates: Iterable[Along]) -> list[list[Along]]:
     """Group coordinates such that one read serves a group: no two share a dimension."""
-    passes: list[list[_Coordinate]] = []
+    passes: list[list[Along]] = []
     for coordinate in coordinates:
         for together in passes:
             if all(other.dim != coordinate.dim for other in together):

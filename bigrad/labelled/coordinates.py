@@ -1,5 +1,6 @@
 """Coordinates as spacing: which one a name means, and where its points lie, checked."""
 
+import math
 import sys
 from collections.abc import Iterable
 from datetime import timedelta
@@ -11,7 +12,15 @@ import xarray as xr
 
 from bigrad.errors import CoordinateError
 
-__all__ = ["coordinate_units", "coordinate_values", "dimension_of", "is_time"]
+__all__ = [
+    "check_closed",
+    "coordinate_units",
+    "coordinate_values",
+    "dimension_of",
+    "full_circle",
+    "is_time",
+    "regular_step",
+]
 
 _SECONDS = {
     "W": Fraction(604_800),
@@ -31,6 +40,28 @@ _SECONDS = {
 _CF_TIME = {"W": "week", "D": "d", "m": "min"}
 
 _MICROSECOND = timedelta(microseconds=1)
+
+# CF's spellings of what only longitudes are in; and of angles, in which other things are too.
+_DEGREES_EAST = frozenset(
+    {"degrees_east", "degree_east", "degree_E", "degrees_E", "degreeE", "degreesE"}
+)
+_ANGLES = {
+    "degrees": 360.0,
+    "degree": 360.0,
+    "deg": 360.0,
+    "radians": math.tau,
+    "radian": math.tau,
+    "rad": math.tau,
+}
+_LONGITUDES = frozenset({"longitude", "grid_longitude"})
+_LONGITUDE_NAMES = frozenset({"lon", "longitude"})
+
+# A column that is missing, or there twice, leaves a gap that is a whole step off.
+_CLOSES_WITHIN = 0.01
+
+# Decimals are cut off before values are stored; a grid that is not regular, such as a Gaussian
+# one, is off by 50 times as much.
+_REGULAR_WITHIN = 1e-4
 
 
 def dimension_of(obj: xr.Dataset | xr.DataArray, name: str) -> str:
@@ -184,6 +215,147 @@ def coordinate_units(variable: xr.Variable, datetime_unit: str | None = None) ->
         return _CF_TIME.get(unit, unit)
     units = variable.attrs.get("units")
     return units if isinstance(units, str) else None
+
+
+def full_circle(name: str, variable: xr.Variable) -> float | None:
+    """Period of a longitude, in its own units; None where it is not surely one.
+
+    Parameters
+    ----------
+    name : str
+        Name of the coordinate.
+    variable : xarray.Variable
+        The coordinate.
+
+    Returns
+    -------
+    float or None
+        360 where the units are degrees, 2 pi where they are radians. A longitude is known by
+        its units, else by its ``standard_name``, else by the name ``lon`` or ``longitude``.
+
+    Examples
+    --------
+    >>> full_circle("x", xr.Variable("x", [0.0, 180.0], {"units": "degrees_east"}))
+    360.0
+    >>> full_circle("x", xr.Variable("x", [0.0, 180.0], {"units": "degrees"})) is None
+    True
+    """
+    units = variable.attrs.get("units")
+    if not isinstance(units, str):
+        return None
+    if units in _DEGREES_EAST:
+        return 360.0
+    if variable.attrs.get("standard_name") in _LONGITUDES or name in _LONGITUDE_NAMES:
+        return _ANGLES.get(units)
+    return None
+
+
+def check_closed(
+    name: str, values: np.ndarray[Any, Any], period: float, *, regular: bool = False
+) -> None:
+    """Refuse a coordinate that does not go around a whole period.
+
+    Parameters
+    ----------
+    name : str
+        What to call the coordinate in errors.
+    values : numpy.ndarray, shape (n,)
+        Position of each point.
+    period : float
+        The distance after which all repeats itself.
+    regular : bool
+        Whether the step of a regular coordinate is to be taken for the gap as well.
+
+    Raises
+    ------
+    CoordinateError
+        Where the gap between the last point and the first of the next period is smaller than
+        every step of the coordinate, or larger, by more than a hundredth; for a regular one, by
+        more than `regular_step` allows.
+
+    Examples
+    --------
+    >>> check_closed("lon", np.arange(0.0, 360.0, 90.0), 360.0)
+    >>> check_closed("lon", np.arange(0.0, 270.0, 90.0), 360.0)
+    Traceback (most recent call last):
+    bigrad.errors.CoordinateError: `lon` does not close: from its last point, 180.0, ...
+    """
+    numbers = values.astype(np.float64)
+    steps = np.abs(np.diff(numbers))
+    gap = period - abs(numbers[-1] - numbers[0])
+    slack = _off_grid(values) if regular else _CLOSES_WITHIN * steps.min()
+    if not steps.min() - slack <= gap <= steps.max() + slack:
+        msg = (
+            f"`{name}` does not close: from its last point, {values[-1]}, to its first, "
+            f"{values[0]}, there is a gap of {gap:.6g} in a period of {period:.6g}, with steps "
+            f"of {_range(steps)}; a periodic `boundary` needs the whole circle, each point once"
+        )
+        raise CoordinateError(msg)
+
+
+def _range(steps: np.ndarray[Any, Any]) -> str:
+    low, high = f"{steps.min():.6g}", f"{steps.max():.6g}"
+    return low if low == high else f"{low} to {high}"
+
+
+def regular_step(name: str, values: np.ndarray[Any, Any]) -> np.float64:
+    """Step of a coordinate that is regular but for rounding.
+
+    Parameters
+    ----------
+    name : str
+        What to call the coordinate in errors.
+    values : numpy.ndarray, shape (n,)
+        Position of each point.
+
+    Returns
+    -------
+    numpy.float64
+        The distance between the first point and the last, over the number of steps.
+
+    Raises
+    ------
+    CoordinateError
+        Where a point is off the regular grid by more than a ten-thousandth of a step and two
+        roundings of the largest value: to float32 where that can hold all values, as it does
+        those that were stored so, else to their own dtype.
+
+    Examples
+    --------
+    >>> tenths = np.arange(3600, dtype="f4") * np.float32(0.1)
+    >>> f"{regular_step('lon', tenths):.6f}"
+    '0.100000'
+    """
+    numbers = values.astype(np.float64)
+    step = (numbers[-1] - numbers[0]) / (len(numbers) - 1)
+    exact = np.linspace(numbers[0], numbers[-1], len(numbers))
+    off = np.abs(numbers - exact)
+    slack = _off_grid(values)
+    if (off > slack).any():
+        i = int((off > slack).argmax())
+        msg = (
+            f"`{name}` is not regular: {values[i]} at index {i} is {off[i]:.3g} off the grid of "
+            f"step {step:.6g} from its first point to its last; leave `regular` away"
+        )
+        raise CoordinateError(msg)
+    return np.float64(step)
+
+
+def _off_grid(values: np.ndarray[Any, Any]) -> float:
+    """How far a point may be off a regular grid."""
+    numbers = values.astype(np.float64)
+    step = abs(numbers[-1] - numbers[0]) / (len(numbers) - 1)
+    return float(_REGULAR_WITHIN * step + 2 * _rounding(values) * np.abs(numbers).max())
+
+
+def _rounding(values: np.ndarray[Any, Any]) -> float:
+    if values.dtype.kind != "f":
+        return 0.0
+    with np.errstate(over="ignore"):
+        single = bool((values.astype(np.float32) == values).all())
+    return max(
+        float(np.finfo(values.dtype).eps), float(np.finfo(np.float32).eps) if single else 0.0
+    )
 
 
 def is_time(variable: xr.Variable) -> bool:
