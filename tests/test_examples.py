@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from examples import shaded_relief, temperature_fronts
+from examples import shaded_relief, temperature_fronts, upwelling_coast
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-ARGUMENTS = {"shaded_relief": ["--size", "96"], "temperature_fronts": []}
+ARGUMENTS = {"shaded_relief": ["--size", "96"], "temperature_fronts": [], "upwelling_coast": []}
 
 
 def test_every_example_is_run_here() -> None:
@@ -58,3 +58,17 @@ def test_the_strength_of_a_front_is_in_kelvin_per_100_km() -> None:
     assert found.chunks == eastward.chunks
     km_per_degree = np.cos(np.deg2rad(latitude)) * 2 * np.pi * 6371.229 / 360
     np.testing.assert_allclose(found[:, 3], 50 / km_per_degree)
+
+
+def test_an_even_slope_is_even_up_to_the_coast() -> None:
+    latitude, longitude = np.linspace(10.0, -10.0, 41), np.linspace(0.0, 10.0, 41)
+    northward = np.broadcast_to(0.5 * latitude[:, np.newaxis], (41, 41)).copy()
+    northward[10:20, 5:9] = np.nan
+    northward[25, 30:] = np.nan
+    sea = ~np.isnan(northward)
+    temperature = xr.DataArray(
+        northward, {"latitude": latitude, "longitude": longitude}, name="sst"
+    ).chunk(latitude=1, longitude=7)
+    found = upwelling_coast.slope(temperature).values
+    np.testing.assert_array_equal(~np.isnan(found), sea)
+    np.testing.assert_allclose(found[sea], 50 / (2 * np.pi * 6371.229 / 360))
