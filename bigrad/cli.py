@@ -3,13 +3,14 @@
 Only click is imported here before a command runs, so that help comes at once.
 """
 
+import json
 import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -37,6 +38,21 @@ def _sizes(_: click.Context, __: click.Parameter, text: str | None) -> dict[str,
             raise click.BadParameter(msg)
         sizes[dim] = int(size)
     return sizes
+
+
+def _options(_: click.Context, __: click.Parameter, text: str | None) -> dict[str, Any] | None:
+    """Read a JSON object, such as ``{"anon": true}``."""
+    if text is None:
+        return None
+    try:
+        options = json.loads(text)
+    except ValueError as exc:
+        msg = f"{text!r} is not JSON ({exc})"
+        raise click.BadParameter(msg) from exc
+    if not isinstance(options, dict):
+        msg = f'{text!r} is not a JSON object, as is {{"anon": true}}'
+        raise click.BadParameter(msg)
+    return options
 
 
 def _memory(_: click.Context, __: click.Parameter, text: str) -> str:
@@ -138,6 +154,18 @@ Examples:
 )
 @click.option("--overwrite", is_flag=True, help="Replace DST, if it is a zarr store.")
 @click.option(
+    "--storage-options",
+    metavar="JSON",
+    callback=_options,
+    help="Options of fsspec for SRC and DST where these are URLs, as '{\"anon\": true}'.",
+)
+@click.option(
+    "--target-options",
+    metavar="JSON",
+    callback=_options,
+    help="Those of DST, where they are others than those of SRC.",
+)
+@click.option(
     "--progress",
     type=click.Choice(["auto", "bar", "lines", "json", "none"]),
     default="auto",
@@ -161,6 +189,8 @@ def compute(
     scheduler: str | None,
     resume: bool,
     overwrite: bool,
+    storage_options: dict[str, Any] | None,
+    target_options: dict[str, Any] | None,
     progress: "Kind",
     dry_run: bool,
 ) -> None:
@@ -190,6 +220,8 @@ def compute(
             edge_order=int(edge_order),
             datetime_unit=datetime_unit,
             overwrite=overwrite,
+            storage_options=storage_options,
+            target_options=target_options,
         )
         if dry_run:
             job.spacings()

@@ -99,6 +99,8 @@ def test_errors_are_a_message_and_status_1(
         ["--coord", "time", "--chunks", "time=2,time=3"],
         ["--coord", "time", "--edge-order", "3"],
         ["--coord", "time", "--workers", "0"],
+        ["--coord", "time", "--storage-options", "anon=true"],
+        ["--coord", "time", "--target-options", "[1]"],
         ["--coord", "time", "--color", "blue"],
     ],
 )

@@ -38,7 +38,7 @@ from bigrad.jobs.report import Progress, Report
 from bigrad.jobs.run import Copy, Stage, Work
 from bigrad.jobs.selection import Field, Output, Selection, select
 from bigrad.jobs.source import ObjectKeys, Source, layout_of, metadata_objects, open_source
-from bigrad.jobs.storage import Place, describe, located, remove_partial
+from bigrad.jobs.storage import Place, describe, located, options_of_places, remove_partial
 from bigrad.jobs.tally import Tally
 from bigrad.jobs.target import (
     CODECS,
@@ -485,6 +485,8 @@ def plan(
     edge_order: int = 1,
     datetime_unit: str | None = None,
     overwrite: bool = False,
+    storage_options: Mapping[str, Any] | None = None,
+    target_options: Mapping[str, Any] | None = None,
 ) -> Plan:
     """Plan the derivatives of the variables of a zarr group, written to another.
 
@@ -519,6 +521,12 @@ def plan(
         they are per second.
     overwrite : bool, optional
         Replace an existing zarr hierarchy at `target`.
+
+    storage_options : mapping, optional
+        Of the file systems that fsspec opens `source` and `target` with where these are URLs,
+        such as ``{"anon": True}``.
+    target_options : mapping, optional
+        Those of `target`, where they are others than those of `source`.
 
     Returns
     -------
@@ -555,8 +563,11 @@ def plan(
         msg = f"`codec` must be one of {', '.join(map(repr, CODECS))}, found {codec!r}"
         raise ValueError(msg)
     settle_allocator()
-    opened = open_source(source)
-    place = open_target(target)
+    source_options, target_options = options_of_places(
+        source, target, storage_options, target_options
+    )
+    opened = open_source(source, options=source_options)
+    place = open_target(target, options=target_options)
     check_target(opened.store, place, overwrite=overwrite, resume=True)
     selection = select(opened, coord, variables, edge_order)
     chunks = _sizes(opened, selection, "chunks", chunks or {})

@@ -83,9 +83,9 @@ _LOSSLESS = frozenset(
 )
 
 
-def open_target(place: Place) -> Store:
-    """Open the place to write to; nothing is created yet."""
-    store = open_store(place, read_only=False, error=TargetError)
+def open_target(place: Place, *, options: Mapping[str, Any] | None = None) -> Store:
+    """Open the place to write to, a URL with these options; nothing is created yet."""
+    store = open_store(place, read_only=False, error=TargetError, options=options)
     if store.read_only:
         msg = f"`target` {describe(store)!r} is read-only; open it for writing"
         raise TargetError(msg)

@@ -1,5 +1,6 @@
 """Jobs on places of every kind, and what moves objects there: S3 and HTTP are real servers."""
 
+import json
 import multiprocessing
 import warnings
 from collections.abc import Iterator
@@ -11,12 +12,14 @@ import numpy as np
 import pytest
 import xarray as xr
 import zarr
+from click.testing import CliRunner, Result
 from zarr.abc.store import Store
 from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
 from zarr.storage import LocalStore, ObjectStore
 
 import bigrad
+from bigrad.cli import main
 from bigrad.errors import SourceError, TargetError
 from bigrad.jobs.storage import (
     MARKER,
@@ -109,6 +112,28 @@ def keys(store: Store) -> list[str]:
         return [key async for key in store.list()]
 
     return sync(listed())
+
+
+def test_options_reach_the_places(s3: dict[str, Any], tmp_path: Path) -> None:
+    write(grid(), tmp_path / "in.zarr")
+    url = f"s3://{BUCKET}/options"
+    bigrad.plan(
+        tmp_path / "in.zarr", f"{url}/one.zarr", "latitude", memory=MEMORY, storage_options=s3
+    ).run()
+    with web(tmp_path) as server:
+        again = compute(f"{server.url}/in.zarr", f"{url}/two.zarr", "--target-options", s3)
+    assert again.exit_code == 0, again.output
+    assert found(opened(f"{url}/two.zarr", s3)).tobytes() == slopes().tobytes()
+    third = compute(f"{url}/one.zarr", f"{url}/three.zarr", "--storage-options", s3)
+    assert third.exit_code == 0, third.output
+    refused = compute(tmp_path / "in.zarr", tmp_path / "out.zarr", "--storage-options", s3)
+    assert refused.exit_code == 1
+    assert "neither `source` nor `target`" in refused.output
+
+
+def compute(source: Path | str, target: Path | str, name: str, options: dict[str, Any]) -> Result:
+    arguments = ["compute", str(source), str(target), "--coord", "longitude", "-m", MEMORY]
+    return CliRunner().invoke(main, [*arguments, name, json.dumps(options)])
 
 
 def test_from_http_to_s3(s3: dict[str, Any], tmp_path: Path) -> None:
