@@ -34,6 +34,7 @@ from bigrad.jobs.objects import is_direct
 from bigrad.jobs.planner import MARGIN, Demand, Pass, choose, task_memory
 from bigrad.jobs.pool import Pool
 from bigrad.jobs.progress import Kind, telling
+from bigrad.jobs.remote import take_retries
 from bigrad.jobs.report import Progress, Report
 from bigrad.jobs.run import Copy, Stage, Work
 from bigrad.jobs.selection import Field, Output, Selection, select
@@ -244,6 +245,7 @@ class Plan:
             written to.
         """
         began = time.perf_counter()
+        take_retries(self.source.store, self.target)  # those of planning
         if client is not None:
             from bigrad.jobs import cluster
 
@@ -287,6 +289,7 @@ class Plan:
             bytes_written=tally.done.written,
             bytes_copied=tally.done.copied,
             peak_memory=tally.done.peak or peak_memory(),
+            retries=take_retries(self.source.store, self.target),
         )
 
     def stages(self) -> list[Stage]:

@@ -74,6 +74,9 @@ class Report:
     peak_memory : int or None
         The most that a process of the job held since it began, in bytes; None where the system
         does not tell.
+    retries : int
+        Requests to remote stores that this process made again, since they failed for a moment;
+        workers of a cluster count their own, in their logs.
     """
 
     seconds: float
@@ -83,13 +86,15 @@ class Report:
     bytes_written: int
     bytes_copied: int
     peak_memory: int | None
+    retries: int
 
     def __str__(self) -> str:
         peak = self.peak_memory
         held = "" if peak is None else f", peak memory {format_bytes(peak)}"
         kept = f" ({self.blocks_resumed} more were there)" if self.blocks_resumed else ""
+        again = f", {self.retries} requests made again" if self.retries else ""
         return (
             f"{self.blocks} block{'' if self.blocks == 1 else 's'}{kept} in "
             f"{self.seconds:.1f} s: {format_bytes(self.bytes_written)} written, "
-            f"{format_bytes(self.bytes_read)} read{held}"
+            f"{format_bytes(self.bytes_read)} read{held}{again}"
         )
