@@ -6,7 +6,7 @@ Only click is imported here before a command runs, so that help comes at once.
 import json
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -17,6 +17,8 @@ import click
 from bigrad.errors import BigradError
 
 if TYPE_CHECKING:
+    from typing import Literal
+
     from distributed import Client
 
     from bigrad.jobs.progress import Kind
@@ -53,6 +55,43 @@ def _options(_: click.Context, __: click.Parameter, text: str | None) -> dict[st
         msg = f'{text!r} is not a JSON object, as is {{"anon": true}}'
         raise click.BadParameter(msg)
     return options
+
+
+def _boundaries(_: click.Context, __: click.Parameter, items: tuple[str, ...]) -> Any:
+    """Read boundaries such as ``periodic``, ``fill:0`` or ``longitude=periodic``."""
+    return _by_name(items, _boundary)
+
+
+def _periods(_: click.Context, __: click.Parameter, items: tuple[str, ...]) -> Any:
+    """Read numbers such as ``360`` or ``longitude=360``."""
+    return _by_name(items, _number)
+
+
+def _by_name(items: tuple[str, ...], read: Callable[[str], Any]) -> Any:
+    """One for all coordinates, or a mapping by name; None where there are none."""
+    if not items:
+        return None
+    if len(items) == 1 and "=" not in items[0]:
+        return read(items[0])
+    named = [item.split("=", 1) for item in items]
+    names = [name for name, *_ in named]
+    if any(len(pair) < 2 for pair in named) or len(set(names)) < len(names):
+        msg = f"{' '.join(items)!r}: give one for all coordinates, or NAME=... once for each"
+        raise click.BadParameter(msg)
+    return {name.strip(): read(text) for name, text in named}
+
+
+def _boundary(text: str) -> Any:
+    kind, colon, value = text.strip().partition(":")
+    return (kind, _number(value)) if colon else kind
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        msg = f"{text!r} is not a number"
+        raise click.BadParameter(msg) from None
 
 
 def _memory(_: click.Context, __: click.Parameter, text: str) -> str:
@@ -135,6 +174,48 @@ Examples:
     help="Order of accuracy at the two ends of a dimension.",
 )
 @click.option(
+    "--boundary",
+    metavar="[NAME=]KIND",
+    multiple=True,
+    callback=_boundaries,
+    help="What lies beyond the ends of a dimension: periodic, extend, reflect, or fill:VALUE. Of "
+    "all coordinates or, as longitude=periodic, of one; may be repeated. [one-sided differences]",
+)
+@click.option(
+    "--period",
+    metavar="[NAME=]NUMBER",
+    multiple=True,
+    callback=_periods,
+    help="Of periodic coordinates, in their units; known of longitudes.",
+)
+@click.option(
+    "--missing",
+    type=click.Choice(["propagate", "shrink"]),
+    default="propagate",
+    show_default=True,
+    help="Whether missing values make their neighbours' derivatives missing, or one-sided.",
+)
+@click.option(
+    "--accuracy",
+    type=click.Choice(["2", "4", "6"]),
+    default="2",
+    show_default=True,
+    help="Order of accuracy; above 2, also at the ends.",
+)
+@click.option(
+    "--order",
+    type=click.Choice(["1", "2"]),
+    default="1",
+    show_default=True,
+    help="The first derivative, or the second.",
+)
+@click.option(
+    "--regular",
+    is_flag=True,
+    help="The coordinates are meant to have one step each, which rounding hides: check, and use "
+    "that step.",
+)
+@click.option(
     "--datetime-unit",
     type=click.Choice(["W", "D", "h", "m", "s", "ms", "us", "ns"]),
     help="Unit of time of derivatives along time. [s]",
@@ -184,6 +265,12 @@ def compute(
     shards: dict[str, int],
     codec: str | None,
     edge_order: str,
+    boundary: Any,
+    period: Any,
+    missing: "Literal['propagate', 'shrink']",
+    accuracy: str,
+    order: str,
+    regular: bool,
     datetime_unit: str | None,
     workers: int | None,
     scheduler: str | None,
@@ -218,13 +305,19 @@ def compute(
             shards=shards,
             codec=codec,
             edge_order=int(edge_order),
+            boundary=boundary,
+            period=period,
+            missing=missing,
+            accuracy=int(accuracy),
+            order=int(order),
+            regular=regular,
             datetime_unit=datetime_unit,
             overwrite=overwrite,
             storage_options=storage_options,
             target_options=target_options,
         )
         if dry_run:
-            job.spacings()
+            job.coordinates()
             click.echo(repr(job))
             return
         with _client(scheduler) as client:

@@ -211,3 +211,17 @@ def test_resume_and_overwrite_exclude_each_other(source: Path, tmp_path: Path) -
     )
     assert result.exit_code == 2
     assert "give one of them" in result.stderr
+
+
+def test_boundaries_and_schemes(tmp_path: Path) -> None:
+    lon = xr.Variable("lon", np.arange(0.0, 360.0, 45.0), {"units": "degrees_east"})
+    field = xr.Dataset({"y": ("lon", np.random.default_rng(1).normal(size=8))}, {"lon": lon})
+    source = write(field, tmp_path / "in.zarr")
+    command = ["compute", source, tmp_path / "out.zarr", "--coord", "lon", *MEMORY]
+    result = run(*command, "--boundary", "lon=periodic", "--accuracy", "4", "--order", "2")
+    assert result.exit_code == 0, result.stderr
+    expected = field.grad.compute("lon", boundary="periodic", accuracy=4, order=2)
+    assert np.array_equal(xr.open_zarr(tmp_path / "out.zarr")["y"], expected["y"])
+    again = run(*command, "--overwrite", "--boundary", "fill:zero")
+    assert again.exit_code == 2
+    assert "'zero' is not a number" in again.stderr

@@ -5,13 +5,12 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from numbers import Integral
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import xarray as xr
 from zarr.abc.store import Store
 from zarr.core.buffer import Buffer
 from zarr.storage import MemoryStore
@@ -52,11 +51,13 @@ from bigrad.jobs.target import (
     with_history,
 )
 from bigrad.labelled.attributes import derivative_attributes
-from bigrad.labelled.coordinates import coordinate_units, coordinate_values, is_time
+from bigrad.labelled.axes import Along, along
+from bigrad.labelled.coordinates import check_datetime_unit
 from bigrad.numerics import fused  # noqa: F401  (loads Numba, which counts in `_reserved`)
 from bigrad.numerics.operators import Block, Gradient
-from bigrad.numerics.spacing import Spacing, from_coordinate
-from bigrad.numerics.stencils import Reach, check_edge_order
+from bigrad.numerics.schemes import Scheme
+from bigrad.numerics.spacing import from_coordinate, from_distance
+from bigrad.numerics.stencils import Reach
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -73,6 +74,10 @@ _CONCURRENCIES = (1, 2, 4, 8, 16)
 # result; the compiled loops, for all else, need none.
 _PLAIN_DTYPES = "eg"
 _PLAIN_TEMPORARIES = 4
+
+# Copies that formulas other than NumPy's make of what is no float32 or float64, in units of the
+# result; half precision becomes double.
+_CONVERTED = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,8 +150,10 @@ class Plan:
         Bytes of the largest object of each variable that is copied.
     ceiling, reserved : int
         Bytes that the process may hold at most, and what it is taken to hold without tasks.
-    edge_order : {1, 2}
-        The order of accuracy at the ends.
+    scheme : Scheme
+        Which formulas serve.
+    regular : bool
+        Whether the coordinates are meant to have one step each.
     datetime_unit : str or None
         The unit of time of derivatives along time; None is the second.
     overwrite : bool
@@ -164,7 +171,8 @@ class Plan:
     copied: Mapping[str, int]
     ceiling: int
     reserved: int
-    edge_order: int
+    scheme: Scheme
+    regular: bool
     datetime_unit: str | None
     overwrite: bool
     unfinished: bool
@@ -190,20 +198,33 @@ class Plan:
         """Bytes of the results, uncompressed."""
         return sum(part.demand.result_bytes for part in self.parts)
 
-    def spacings(self) -> dict[str, Spacing]:
+    def coordinates(self) -> dict[str, Along]:
         """Read the coordinates and decide how their points are spaced.
 
         Returns
         -------
-        dict of str to Spacing
-            By coordinate.
+        dict of str to Along
+            By name.
 
         Raises
         ------
         CoordinateError
-            Where one is not finite or not strictly monotonic.
+            Where one is not finite or not strictly monotonic, does not close where it is
+            periodic, or is not regular where it is said to be.
         """
-        return self._coordinates()[1]
+        loaded = self.source.coordinates(tuple(self.selection.coords))
+        check_datetime_unit(self.datetime_unit, loaded)
+        return {
+            name: along(
+                name,
+                self.selection.coords[name],
+                variable,
+                datetime_unit=self.datetime_unit,
+                boundary=self.selection.boundaries.get(name),
+                regular=self.regular,
+            )
+            for name, variable in loaded.items()
+        }
 
     def run(
         self,
@@ -250,8 +271,8 @@ class Plan:
             from bigrad.jobs import cluster
 
             cluster.check_cluster(client, self)
-        loaded, spacings = self._coordinates()
-        staged = self._staged(loaded)
+        coordinates = self.coordinates()
+        staged = self._staged(coordinates)
         self._check_target(resume=resume)
         with (
             deferred_interrupt() as halt,
@@ -260,9 +281,9 @@ class Plan:
         ):
             # Again, since another job may have been at it until the journal was this one's.
             self._check_target(resume=resume)
-            self._open(journal, self._identity(loaded, staged), staged, resume=resume)
+            self._open(journal, self._identity(coordinates, staged), staged, resume=resume)
             sizes = {part.name: part.demand.result_bytes for part in self.parts}
-            tally = Tally(self._stages(spacings), journal, sizes, self.ceiling, report)
+            tally = Tally(self._stages(coordinates), journal, sizes, self.ceiling, report)
             try:
                 if client is None:
                     run_on_threads(tally, halt, workers=self.workers, concurrency=self.concurrency)
@@ -294,7 +315,7 @@ class Plan:
 
     def stages(self) -> list[Stage]:
         """Make all that there is to do; coordinates are read."""
-        return self._stages(self.spacings())
+        return self._stages(self.coordinates())
 
     def _check_target(self, *, resume: bool) -> None:
         check_target(self.source.store, self.target, overwrite=self.overwrite, resume=resume)
@@ -324,7 +345,7 @@ class Plan:
         begin(self.target, staged, self.source.name)
         journal.opened()
 
-    def _stages(self, spacings: Mapping[str, Spacing]) -> list[Stage]:
+    def _stages(self, coordinates: Mapping[str, Along]) -> list[Stage]:
         copies = (
             Copy(
                 name,
@@ -334,14 +355,18 @@ class Plan:
             )
             for name in self.selection.companions
         )
-        pool = Pool(self.ceiling - self.reserved - MARGIN)
-        return [*copies, *(self._work(part, spacings, pool) for part in self.parts)]
+        pool = Pool(self.projected_memory - self.reserved - MARGIN)
+        return [*copies, *(self._work(part, coordinates, pool) for part in self.parts)]
 
     def _identity(
-        self, loaded: Mapping[str, xr.Variable], staged: Mapping[str, Buffer]
+        self, coordinates: Mapping[str, Along], staged: Mapping[str, Buffer]
     ) -> dict[str, Any]:
         """All that the bytes of the target depend on, as JSON has it, and the grids."""
-        names = [*(part.variable for part in self.parts), *self.selection.companions, *loaded]
+        names = [
+            *(part.variable for part in self.parts),
+            *self.selection.companions,
+            *coordinates,
+        ]
         identity = {
             "bigrad": version("bigrad"),
             "source": located(self.source.store),
@@ -351,15 +376,17 @@ class Plan:
                 for key, value in metadata_objects(name, self.source.array(name)).items()
             },
             "coordinates": {
-                name: hashlib.sha256(
-                    coordinate_values(name, variable, self.datetime_unit).tobytes()
-                ).hexdigest()
-                for name, variable in loaded.items()
+                name: hashlib.sha256(np.asarray(one.spacing).tobytes()).hexdigest()
+                for name, one in coordinates.items()
             },
             "operator": {
-                "coord": list(self.selection.coords),
-                "edge_order": self.edge_order,
+                "coord": list(coordinates),
+                **asdict(self.scheme),
+                "regular": self.regular,
                 "datetime_unit": self.datetime_unit,
+                "boundary": {
+                    name: repr(one.boundary) for name, one in coordinates.items() if one.boundary
+                },
             },
             "target": {key: json.loads(value.to_bytes()) for key, value in staged.items()},
             "passes": [
@@ -375,20 +402,6 @@ class Plan:
         }
         plain: dict[str, Any] = json.loads(json.dumps(identity))
         return plain
-
-    def _coordinates(self) -> tuple[dict[str, xr.Variable], dict[str, Spacing]]:
-        loaded = self.source.coordinates(self.selection.coords)
-        if self.datetime_unit is not None and not any(map(is_time, loaded.values())):
-            found = ", ".join(f"`{name}` of {c.dtype}" for name, c in loaded.items())
-            msg = (
-                f"`datetime_unit` is for dates and durations, found {self.datetime_unit!r} with "
-                f"{found}; leave it out"
-            )
-            raise CoordinateError(msg)
-        return loaded, {
-            name: from_coordinate(coordinate_values(name, variable, self.datetime_unit))
-            for name, variable in loaded.items()
-        }
 
     def _group_attributes(self) -> dict[str, Any]:
         """Attributes of the root; they name coordinates that no variable taken along names."""
@@ -407,16 +420,19 @@ class Plan:
         attributes = {k: v for k, v in self.source.group.attrs.items() if k != "coordinates"}
         return attributes | ({"coordinates": " ".join(unnamed)} if unnamed else {})
 
-    def _staged(self, loaded: Mapping[str, xr.Variable]) -> dict[str, Buffer]:
+    def _staged(self, coordinates: Mapping[str, Along]) -> dict[str, Buffer]:
         """Make the metadata documents of all arrays of the target."""
         scratch = MemoryStore()
         staged: dict[str, Buffer] = {}
         for part in self.parts:
             variable = self.source.dataset[part.variable].variable
             for output in part.outputs:
-                per = coordinate_units(loaded[output.coord], self.datetime_unit)
                 attributes = derivative_attributes(
-                    part.variable, variable.attrs, output.coord, per
+                    part.variable,
+                    variable.attrs,
+                    output.coord,
+                    coordinates[output.coord].units,
+                    self.scheme.order,
                 )
                 if "coordinates" in variable.encoding:
                     attributes["coordinates"] = variable.encoding["coordinates"]
@@ -426,7 +442,7 @@ class Plan:
             staged |= metadata_objects(name, self.source.array(name))
         return staged
 
-    def _work(self, part: Part, spacings: Mapping[str, Spacing], pool: Pool) -> Work:
+    def _work(self, part: Part, coordinates: Mapping[str, Along], pool: Pool) -> Work:
         return Work(
             name=part.name,
             dims=tuple(map(str, self.source.dataset[part.variable].dims)),
@@ -435,11 +451,7 @@ class Plan:
             chunk=part.demand.source.chunk,
             grid=part.grid,
             operators=tuple(
-                Gradient.along(
-                    {output.axis: spacings[output.coord]},
-                    dtype=part.demand.decoded,
-                    edge_order=self.edge_order,
-                )
+                _operator(part, output, coordinates[output.coord], self.scheme)
                 for output in part.outputs
             ),
             writers=tuple(
@@ -451,10 +463,13 @@ class Plan:
 
     def _what(self) -> str:
         fields = ", ".join(field.variable for field in self.selection.fields)
+        options = ", ".join(f"{key}={value!r}" for key, value in asdict(self.scheme).items())
+        beyond = "".join(
+            f", {name} {boundary.kind}" for name, boundary in self.selection.boundaries.items()
+        )
         return (
             f"bigrad {version('bigrad')}: derivative of {fields} along "
-            f"{', '.join(self.selection.coords)} (edge_order={self.edge_order}) "
-            f"of {self.source.name}"
+            f"{', '.join(self.selection.coords)} ({options}{beyond}) of {self.source.name}"
         )
 
     def __repr__(self) -> str:
@@ -462,6 +477,16 @@ class Plan:
 
     def _repr_html_(self) -> str:
         return overview.html(self)
+
+
+def _operator(part: Part, output: Output, one: Along, scheme: Scheme) -> Gradient:
+    size = part.grid.shape[output.axis]
+    return Gradient.along(
+        {output.axis: from_distance(one.spacing, size)},
+        dtype=part.demand.decoded,
+        boundaries={output.axis: one.boundary} if one.boundary else None,
+        **asdict(scheme),
+    )
 
 
 def _reporting(
@@ -487,6 +512,12 @@ def plan(
     codec: str | None = None,
     edge_order: int = 1,
     datetime_unit: str | None = None,
+    boundary: Any = None,
+    period: float | Mapping[str, float] | None = None,
+    missing: Literal["propagate", "shrink"] = "propagate",
+    accuracy: int = 2,
+    order: int = 1,
+    regular: bool = False,
     overwrite: bool = False,
     storage_options: Mapping[str, Any] | None = None,
     target_options: Mapping[str, Any] | None = None,
@@ -522,6 +553,19 @@ def plan(
     datetime_unit : str, optional
         Unit of time of derivatives along a time coordinate, such as ``"h"``; by default
         they are per second.
+    boundary : {"periodic", "extend", "reflect"}, ("fill", value) or mapping, optional
+        What lies beyond the ends: one for all coordinates, or a mapping by coordinate or
+        dimension.
+    period : float or mapping, optional
+        Of periodic coordinates, in their units; known of longitudes.
+    missing : {"propagate", "shrink"}, optional
+        With "shrink", differences are one-sided beside missing values.
+    accuracy : {2, 4, 6}, optional
+        Order of accuracy inside, and, above 2, at the ends.
+    order : {1, 2}, optional
+        The first or the second derivative.
+    regular : bool, optional
+        Say that the coordinates are meant to have one step each, which rounding hides.
     overwrite : bool, optional
         Replace an existing zarr hierarchy at `target`.
 
@@ -560,7 +604,7 @@ def plan(
     array([1., 2., 4., 5.])
     """
     ceiling = parse_bytes(memory)
-    edge_order = check_edge_order(edge_order)
+    scheme = Scheme(edge_order, accuracy, order, missing)
     workers = _checked_workers(workers)
     if codec is not None and codec not in CODECS:
         msg = f"`codec` must be one of {', '.join(map(repr, CODECS))}, found {codec!r}"
@@ -572,16 +616,16 @@ def plan(
     opened = open_source(source, options=source_options)
     place = open_target(target, options=target_options)
     check_target(opened.store, place, overwrite=overwrite, resume=True)
-    selection = select(opened, coord, variables, edge_order)
+    selection = select(opened, coord, variables, scheme, boundary, period)
     chunks = _sizes(opened, selection, "chunks", chunks or {})
     shards = _sizes(opened, selection, "shards", shards or {})
     fields = selection.fields
     results = [_result(opened, field, chunks, shards, codec) for field in fields]
     demands = [
-        _demand(opened, field, result, edge_order, place)
+        _demand(opened, selection, field, result, scheme, place)
         for field, result in zip(fields, results, strict=True)
     ]
-    reserved = _reserved(opened, selection, demands)
+    reserved = _reserved(opened, selection, demands, scheme)
     copied = {name: _object_bytes(opened, name) for name in selection.companions}
     unfinished = None if overwrite else read_job(place)
     choice = choose(
@@ -614,7 +658,8 @@ def plan(
         copied=copied,
         ceiling=ceiling,
         reserved=reserved,
-        edge_order=edge_order,
+        scheme=scheme,
+        regular=regular,
         datetime_unit=datetime_unit,
         overwrite=overwrite,
         unfinished=unfinished is not None,
@@ -691,9 +736,28 @@ def _result(
 
 
 def _demand(
-    source: Source, field: Field, result: ResultArray, edge_order: int, target: Store
+    source: Source,
+    selection: Selection,
+    field: Field,
+    result: ResultArray,
+    scheme: Scheme,
+    target: Store,
 ) -> Demand:
     array, decoded = source.array(field.variable), source.dataset[field.variable].dtype
+    scheme.check_dtype(decoded)
+    for output in field.outputs:
+        if output.coord in selection.boundaries:
+            selection.boundaries[output.coord].check(decoded)
+    reach: dict[int, Reach] = {}
+    for output in field.outputs:
+        size, boundary = array.shape[output.axis], selection.boundaries.get(output.coord)
+        found = scheme.reach(size, boundary)
+        if reach.setdefault(output.axis, found) != found:
+            msg = (
+                f"`boundary` of {output.coord!r} is not that of another coordinate along the same "
+                "dimension, and one read cannot serve both; give one of them at a time"
+            )
+            raise CoordinateError(msg)
     asked = (1,) if is_direct(source.store) and is_direct(target) else _CONCURRENCIES
     return Demand(
         source=layout_of(array),
@@ -702,31 +766,41 @@ def _demand(
         packed=source.packing(field.variable) is not None,
         reading={n: reader_of(array, n).working_bytes for n in asked},
         writing={n: result.writer("", target, n).working_bytes for n in asked},
-        temporaries=_PLAIN_TEMPORARIES if decoded.char in _PLAIN_DTYPES else 0,
-        reach={axis: Reach(result.layout.shape[axis], ends=edge_order + 1) for axis in field.axes},
+        temporaries=_temporaries(decoded, scheme),
+        reach=reach,
         outputs={
             axis: sum(output.axis == axis for output in field.outputs) for axis in field.axes
         },
     )
 
 
-def _reserved(source: Source, selection: Selection, demands: Sequence[Demand]) -> int:
+def _temporaries(dtype: np.dtype[Any], scheme: Scheme) -> int:
+    """Count the arrays of the result's size that computing takes besides the result."""
+    if scheme.tabulated or scheme.shrinks:
+        return 0 if dtype in (np.float32, np.float64) else _CONVERTED
+    return _PLAIN_TEMPORARIES if dtype.char in _PLAIN_DTYPES else 0
+
+
+def _reserved(
+    source: Source, selection: Selection, demands: Sequence[Demand], scheme: Scheme
+) -> int:
     """Bytes that the process will hold without any task."""
     for field, demand in zip(selection.fields, demands, strict=True):
-        _warm(demand)
+        _warm(demand, scheme)
         # Loads the parser of units, where there are any.
         derivative_attributes(None, source.dataset[field.variable].attrs, "", "s")
     points = sum(source.dataset[name].size for name in selection.coords)
     return resident_memory() + points * 8 * _SPACING_ARRAYS
 
 
-def _warm(demand: Demand) -> None:
+def _warm(demand: Demand, scheme: Scheme) -> None:
     """Compute a little, so that what it takes is part of what the process is seen to hold."""
-    shape = (4,) * len(demand.target.shape)
-    for positions in ([0.0, 1.0, 2.0, 3.0], [0.0, 1.0, 3.0, 4.0]):
+    size = max(scheme.ends, 4)
+    shape = (size,) * len(demand.target.shape)
+    for positions in (np.arange(size), np.arange(size) ** 2):
         for axis in demand.reach:
-            spacings = {axis: from_coordinate(np.array(positions))}
-            operator = Gradient.along(spacings, dtype=demand.decoded)
+            spacings = {axis: from_coordinate(positions)}
+            operator = Gradient.along(spacings, dtype=demand.decoded, **asdict(scheme))
             operator.apply(Block(np.ones(shape, demand.decoded), (0,) * len(shape)))
 
 

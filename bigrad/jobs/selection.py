@@ -1,14 +1,18 @@
 """Which variables a job differentiates, what the results are called, and what goes along."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import xarray as xr
 
 from bigrad.errors import CoordinateError, SourceError, TargetError
 from bigrad.jobs.source import Source
-from bigrad.labelled.attributes import describing
+from bigrad.labelled.attributes import derivative_name, describing
+from bigrad.labelled.axes import boundaries_by_name
 from bigrad.labelled.coordinates import dimension_of
+from bigrad.numerics.boundaries import Boundary
+from bigrad.numerics.schemes import Scheme
 
 __all__ = ["Field", "Output", "Selection", "select"]
 
@@ -47,9 +51,22 @@ class Field:
 
 @dataclass(frozen=True)
 class Selection:
-    """What a job makes, and what it copies as it is."""
+    """What a job makes, and what it copies as it is.
 
-    coords: tuple[str, ...]
+    Attributes
+    ----------
+    coords : dict of str to str
+        The coordinates to differentiate along, and their dimensions.
+    boundaries : dict of str to Boundary
+        Of those coordinates that have one.
+    fields : tuple of Field
+        The variables to differentiate.
+    companions : tuple of str
+        The variables to copy.
+    """
+
+    coords: Mapping[str, str]
+    boundaries: Mapping[str, Boundary]
     fields: tuple[Field, ...]
     companions: tuple[str, ...]
 
@@ -58,7 +75,9 @@ def select(
     source: Source,
     coord: str | Sequence[str],
     variables: Sequence[str] | None,
-    edge_order: int,
+    scheme: Scheme,
+    boundary: Any = None,
+    period: Any = None,
 ) -> Selection:
     """Decide the results and the companions from metadata.
 
@@ -71,8 +90,10 @@ def select(
         ``d<variable>_d<coordinate>``.
     variables : sequence of str or None
         Data variables to take along; None means all.
-    edge_order : {1, 2}
-        The order of accuracy at the ends.
+    scheme : Scheme
+        Which formulas serve.
+    boundary, period : optional
+        What lies beyond the ends, as the accessor takes it.
 
     Returns
     -------
@@ -81,14 +102,16 @@ def select(
     Raises
     ------
     CoordinateError
-        Where `coord` does not name coordinates of one dimension, long enough for `edge_order`.
+        Where `coord` does not name coordinates of one dimension, long enough for `scheme`.
     SourceError
         Where a variable is unknown, or none can be differentiated.
     TargetError
         Where two variables of the target would have one name.
     """
     dataset = source.dataset
-    dims = _dimensions(source, coord, edge_order)
+    dims = _dimensions(source, coord)
+    boundaries = boundaries_by_name(boundary, period, dims)
+    _check_sizes(source, dims, boundaries, scheme)
     described = describing(dataset.variables)
     wanted = _wanted(source, variables)
     fields = []
@@ -98,7 +121,7 @@ def select(
             continue
         outputs = tuple(
             Output(
-                name if isinstance(coord, str) else f"d{name}_d{c}",
+                name if isinstance(coord, str) else derivative_name(name, c, scheme.order),
                 c,
                 dataset[name].dims.index(dims[c]),
             )
@@ -123,25 +146,33 @@ def select(
             "choose fewer with `variables`"
         )
         raise TargetError(msg)
-    return Selection(tuple(dims), tuple(fields), companions)
+    return Selection(dims, boundaries, tuple(fields), companions)
 
 
-def _dimensions(source: Source, coord: str | Sequence[str], edge_order: int) -> dict[str, str]:
+def _dimensions(source: Source, coord: str | Sequence[str]) -> dict[str, str]:
     """Find the dimension of each coordinate."""
     names = [coord] if isinstance(coord, str) else list(coord)
     if not names or len(set(names)) < len(names):
         msg = f"`coord` must name one or several coordinates, each once; found {coord!r}"
         raise CoordinateError(msg)
-    dims = {name: dimension_of(source.dataset, name) for name in names}
+    return {name: dimension_of(source.dataset, name) for name in names}
+
+
+def _check_sizes(
+    source: Source,
+    dims: Mapping[str, str],
+    boundaries: Mapping[str, Boundary],
+    scheme: Scheme,
+) -> None:
     for name, dim in dims.items():
-        size = source.dataset.sizes[dim]
-        if size < edge_order + 1:
+        boundary = boundaries.get(name)
+        size, least = source.dataset.sizes[dim], scheme.least(boundary)
+        if size < least:
             msg = (
-                f"`{name}` has too few points along `{dim}`: `edge_order` {edge_order} needs at "
-                f"least {edge_order + 1}, found {size}"
+                f"`{name}` has too few points along `{dim}`: {scheme.needs(boundary)} needs at "
+                f"least {least}, found {size}"
             )
             raise CoordinateError(msg)
-    return dims
 
 
 def _wanted(source: Source, variables: Sequence[str] | None) -> tuple[str, ...]:

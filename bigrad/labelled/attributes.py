@@ -106,6 +106,18 @@ def derivative_attributes(
     return kept
 
 
+def derivative_name(name: str, coord: str, order: int = 1) -> str:
+    """Name the derivative of a variable along one of several coordinates.
+
+    Examples
+    --------
+    >>> derivative_name("t", "lon"), derivative_name("t", "lon", order=2)
+    ('dt_dlon', 'd2t_dlon2')
+    """
+    power = "" if order == 1 else str(order)
+    return f"d{power}{name}_d{coord}{power}"
+
+
 def _linear(cell_methods: Any) -> bool:
     without_comments = re.sub(r"\([^)]*\)", "", str(cell_methods))
     methods = re.findall(r":\s*(\w+)\b(?!\s*:)", without_comments)

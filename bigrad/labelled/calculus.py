@@ -7,9 +7,9 @@ import xarray as xr
 
 from bigrad.arrays import gradient
 from bigrad.errors import CoordinateError
-from bigrad.labelled.attributes import derivative_attributes, describing
+from bigrad.labelled.attributes import derivative_attributes, derivative_name, describing
 from bigrad.labelled.axes import Along, along, boundaries_by_name
-from bigrad.labelled.coordinates import dimension_of, is_time
+from bigrad.labelled.coordinates import check_datetime_unit, dimension_of
 from bigrad.numerics.schemes import Scheme
 
 __all__ = ["differentiate_array", "differentiate_dataset"]
@@ -99,8 +99,7 @@ def differentiate_array(
 def _named(
     name: str, derivatives: Mapping[str, xr.Variable], order: int
 ) -> dict[Any, xr.Variable]:
-    power = "" if order == 1 else str(order)
-    return {f"d{power}{name}_d{along}{power}": result for along, result in derivatives.items()}
+    return {derivative_name(name, along, order): found for along, found in derivatives.items()}
 
 
 def _coordinates(
@@ -136,12 +135,7 @@ def _coordinates(
             raise CoordinateError(msg)
     # Loaded once, since a coordinate may be lazy.
     loaded = {name: obj.coords[name].variable.compute() for name in names}
-    if datetime_unit is not None and not any(map(is_time, loaded.values())):
-        msg = (
-            f"`datetime_unit` is for dates and durations, found {datetime_unit!r} with "
-            f"{_dtypes(loaded)}; leave it out, or decode the times with `xarray.decode_cf`"
-        )
-        raise CoordinateError(msg)
+    check_datetime_unit(datetime_unit, loaded)
     return tuple(
         along(
             name,
@@ -153,10 +147,6 @@ def _coordinates(
         )
         for name, variable in loaded.items()
     )
-
-
-def _dtypes(variables: Mapping[str, xr.Variable]) -> str:
-    return ", ".join(f"`{name}` of {variable.dtype}" for name, variable in variables.items())
 
 
 def _is_numeric(variable: xr.Variable) -> bool:

@@ -2,7 +2,7 @@
 
 import math
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from fractions import Fraction
 from typing import Any, cast
@@ -14,6 +14,7 @@ from bigrad.errors import CoordinateError
 
 __all__ = [
     "check_closed",
+    "check_datetime_unit",
     "coordinate_units",
     "coordinate_values",
     "dimension_of",
@@ -356,6 +357,24 @@ def _rounding(values: np.ndarray[Any, Any]) -> float:
     return max(
         float(np.finfo(values.dtype).eps), float(np.finfo(np.float32).eps) if single else 0.0
     )
+
+
+def check_datetime_unit(unit: str | None, coordinates: Mapping[str, xr.Variable]) -> None:
+    """Refuse a unit of time where no coordinate is a time.
+
+    Raises
+    ------
+    CoordinateError
+        Where that is so.
+    """
+    if unit is None or any(map(is_time, coordinates.values())):
+        return
+    found = ", ".join(f"`{name}` of {one.dtype}" for name, one in coordinates.items())
+    msg = (
+        f"`datetime_unit` is for dates and durations, found {unit!r} with {found}; leave it out, "
+        "or decode the times with `xarray.decode_cf`"
+    )
+    raise CoordinateError(msg)
 
 
 def is_time(variable: xr.Variable) -> bool:

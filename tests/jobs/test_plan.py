@@ -356,7 +356,7 @@ def test_times_that_cannot_be_decoded_are_named(tmp_path: Path) -> None:
     path = write(dataset, tmp_path / "in.zarr")
     job = bigrad.plan(path, tmp_path / "out.zarr", "time", memory=MEMORY)
     with pytest.raises(CoordinateError, match=r"`time`.*'months since 2000-01-01'"):
-        job.spacings()
+        job.coordinates()
 
 
 def test_every_error_is_one_of_bigrads_and_a_value_error() -> None:

@@ -23,10 +23,11 @@ from zarr.codecs import BloscCodec, GzipCodec, TransposeCodec
 from zarr.storage import LocalStore, MemoryStore
 
 import bigrad
-from bigrad.errors import SourceError, TargetError
+from bigrad.errors import CoordinateError, SourceError, TargetError
 from bigrad.jobs.report import Progress
 from bigrad.jobs.storage import MARKER
 from bigrad.jobs.target import CODECS
+from tests.bits import assert_same_bits
 from tests.jobs.stores import Counting, grid, write
 
 MEMORY = "4GiB"  # The tests' own process holds some hundred MiB.
@@ -175,7 +176,12 @@ def test_results_do_not_depend_on_chunks_shards_or_workers(
 
 
 def block_by_block(
-    source: Path, target: Path, coord: str | list[str], unit: int, sweep: int | None
+    source: Path,
+    target: Path,
+    coord: str | list[str],
+    unit: int,
+    sweep: int | None,
+    **options: Any,
 ) -> None:
     """Run with the smallest blocks that there are, as under the tightest ceiling."""
     job = bigrad.plan(
@@ -185,11 +191,14 @@ def block_by_block(
         chunks=dict.fromkeys(("time", "latitude", "longitude"), unit),
         memory=MEMORY,
         workers=2,
+        **options,
     )
     parts = []
     for part in job.parts:
         grid = part.demand.grid(part.demand.target.unit)
-        if sweep in part.demand.reach:
+        reach = part.demand.reach.get(-1 if sweep is None else sweep)
+        # A block of a run holds all that its neighbours look at.
+        if reach is not None and unit >= max(reach.depth, reach.ends - 1):
             grid = replace(grid, sweep=sweep, run=3)
         parts.append(replace(part, grid=grid))
     replace(job, parts=tuple(parts)).run()
@@ -504,3 +513,47 @@ def test_codecs_by_name(tmp_path: Path, codec: str, zarr_format: Any) -> None:
 def test_an_unknown_codec_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"`codec` must be one of 'none', .*, found 'zip'"):
         bigrad.plan(tmp_path / "in.zarr", tmp_path / "out.zarr", "longitude", codec="zip")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"boundary": {"longitude": "periodic"}},
+        {"boundary": {"longitude": "periodic"}, "accuracy": 4},
+        {"boundary": {"longitude": "periodic", "latitude": "reflect"}, "missing": "shrink"},
+        {"boundary": ("fill", 0.0), "order": 2},
+        {"missing": "shrink", "edge_order": 2},
+        {"accuracy": 6},
+        {"order": 2, "accuracy": 4, "boundary": "extend"},
+        {"regular": True, "boundary": {"longitude": "periodic"}},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize(("unit", "sweep"), [(1, None), (3, 0), (3, 1), (5, 0)])
+def test_every_scheme_and_boundary_gives_the_bits_of_the_array(
+    tmp_path: Path, options: dict[str, Any], unit: int, sweep: int | None
+) -> None:
+    dataset = grid((4, 13, 12))
+    dataset["longitude"] = dataset["longitude"].copy(data=np.arange(0, 360, 30).astype("f4"))
+    values = dataset["t"].to_numpy()
+    values[np.random.default_rng(3).random(values.shape) < 0.1] = np.nan
+    source = write(dataset, tmp_path / "in.zarr", encoding={"t": {"chunks": (2, 3, 5)}})
+    out = tmp_path / "out.zarr"
+    coords = ["latitude", "longitude"]
+    block_by_block(source, out, coords, unit, None if sweep is None else sweep + 1, **options)
+    expected = dataset["t"].grad.compute(coords, **options)
+    with xr.open_zarr(out) as found:
+        assert set(found.data_vars) == set(expected.data_vars)
+        for name, derivative in expected.data_vars.items():
+            assert_same_bits(found[name].to_numpy(), derivative.to_numpy())
+            assert found[name].attrs["units"] == derivative.attrs["units"]
+
+
+def test_two_boundaries_along_one_dimension_are_refused(tmp_path: Path) -> None:
+    dataset = grid().assign_coords(metres=("longitude", np.arange(9.0), {"units": "m"}))
+    source = write(dataset, tmp_path / "in.zarr")
+    with pytest.raises(CoordinateError, match="one read cannot serve both"):
+        bigrad.plan(
+            source, tmp_path / "out.zarr", ["longitude", "metres"], memory=MEMORY,
+            boundary={"metres": "periodic"}, period={"metres": 9},
+        )  # fmt: skip
