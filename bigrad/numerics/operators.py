@@ -42,11 +42,14 @@ class Block:
     faces : mapping of int to pair of arrays
         For an axis, the cells just before and just after the core, as wide as the core along
         the other axes. An axis is absent, or its pair empty, where nothing is needed.
+    extra : tuple of array
+        Other parts of the array, where the operator has asked for them.
     """
 
     core: Any
     start: tuple[int, ...]
     faces: Mapping[int, tuple[Any, Any]] = field(default_factory=dict)
+    extra: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
