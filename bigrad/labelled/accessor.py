@@ -7,6 +7,7 @@ import xarray as xr
 
 __all__ = ["DataArrayGradient", "DatasetGradient"]
 
+Metric = Literal["sphere"]
 DatetimeUnit = Literal["W", "D", "h", "m", "s", "ms", "us", "ns", "ps", "fs", "as"]
 Beyond = Literal["periodic", "extend", "reflect"] | tuple[Literal["fill"], Any] | None
 
@@ -42,6 +43,8 @@ class DatasetGradient:
         accuracy: Literal[2, 4, 6] = 2,
         order: Literal[1, 2] = 1,
         regular: bool = False,
+        metric: Metric | None = None,
+        radius: float | None = None,
     ) -> xr.Dataset:
         """Differentiate along coordinates: lazily where the data is lazy, despite the name.
 
@@ -78,6 +81,14 @@ class DatasetGradient:
             Say that the coordinates are meant to have one step each, which rounding hides:
             this is checked, and that step is exact. Tenths of degrees in single precision are
             off by 1e-4 else.
+        metric : {"sphere"}, optional
+            Derivatives are per metre along a longitude and a latitude, known by their
+            standard_name, units or name. Longitudes that close the circle are periodic, and
+            then rows at a pole, or beside it, look across it. Else, by default, derivatives
+            are per unit of the coordinate.
+        radius : float, optional
+            Of the sphere in metres: by default that of the grid mapping of a variable, else
+            6371229.
 
         Returns
         -------
@@ -126,6 +137,23 @@ class DatasetGradient:
         >>> ds.grad.compute("lon", boundary="periodic")["y"].values * 90
         array([ 1.,  0., -1.,  0.])
         """
+        if metric is not None or radius is not None:
+            from bigrad.labelled.vectors import differentiate_dataset as on_sphere
+
+            return on_sphere(
+                self._dataset,
+                coord,
+                metric=metric,
+                radius=radius,
+                edge_order=edge_order,
+                datetime_unit=datetime_unit,
+                boundary=boundary,
+                period=period,
+                missing=missing,
+                accuracy=accuracy,
+                order=order,
+                regular=regular,
+            )
         from bigrad.labelled.calculus import differentiate_dataset as differentiate
         from bigrad.numerics.schemes import Scheme
 
@@ -138,6 +166,217 @@ class DatasetGradient:
             regular=regular,
             scheme=Scheme(edge_order, accuracy, order, missing),
         )
+
+    def divergence(
+        self,
+        u: str,
+        v: str,
+        *,
+        metric: Metric | None = "sphere",
+        x: str | None = None,
+        y: str | None = None,
+        radius: float | None = None,
+        edge_order: Literal[1, 2] = 1,
+    ) -> xr.DataArray:
+        """Horizontal divergence of a wind or a current: lazily where the data is lazy.
+
+        On the sphere ``u_x + v_y - v tan(latitude) / radius``, else ``u_x + v_y``, in one pass,
+        with the same bits for any chunks. At a pole it is the flux out of the circle through
+        the nearest row, by its area.
+
+        Parameters
+        ----------
+        u, v : str
+            Names of the components to the east and to the north.
+        metric : {"sphere", None}, optional
+            The sphere by default, and derivatives per metre; None for a plane, on which they
+            are in the units of the coordinates.
+        x, y : str, optional
+            Names of the coordinates to the east and to the north. By default the longitude and
+            the latitude, or x and y on a plane, by their standard_name, units, axis or name.
+        radius : float, optional
+            Of the sphere in metres: by default that of the grid mapping of `u`, else 6371229.
+        edge_order : {1, 2}, optional
+            Order of accuracy at edges. Longitudes that close the circle have none, nor have
+            latitudes at poles then.
+
+        Returns
+        -------
+        xarray.DataArray
+            With dimensions, coordinates and chunks of `u`. ``units`` and ``standard_name`` are
+            there where they are known.
+
+        Raises
+        ------
+        CoordinateError
+            A ValueError: the coordinates are not found, not 1-d, or not fit for a derivative.
+        ValueError
+            Where `u` and `v` differ in dimensions or are exchanged by their standard names.
+        TypeError
+            Where they are not real numbers.
+
+        Examples
+        --------
+        >>> coords = {"lat": [-1.0, 0.0, 1.0], "lon": [0.0, 1.0, 2.0]}
+        >>> u = (("lat", "lon"), [[0.0, 1.0, 2.0]] * 3, {"units": "m s-1"})
+        >>> ds = xr.Dataset({"u": u, "v": u}, coords)
+        >>> ds.grad.divergence("u", "v", radius=180 / 3.141592653589793).values[1]
+        array([1., 1., 1.])
+        """
+        return self._of_winds("divergence", [u, v], metric, x, y, radius, edge_order)
+
+    def vorticity(
+        self,
+        u: str,
+        v: str,
+        *,
+        metric: Metric | None = "sphere",
+        x: str | None = None,
+        y: str | None = None,
+        radius: float | None = None,
+        edge_order: Literal[1, 2] = 1,
+    ) -> xr.DataArray:
+        """Relative vorticity of a wind or a current: lazily where the data is lazy.
+
+        On the sphere ``v_x - u_y + u tan(latitude) / radius``, else ``v_x - u_y``, in one pass,
+        with the same bits for any chunks. At a pole it is the circulation around the nearest
+        row, by the area within.
+
+        Parameters
+        ----------
+        u, v, metric, x, y, radius, edge_order
+            As for `divergence`.
+
+        Returns
+        -------
+        xarray.DataArray
+            As `divergence` returns; of winds by their standard names it is
+            ``atmosphere_relative_vorticity``.
+
+        Examples
+        --------
+        >>> coords = {"y": [0.0, 1.0], "x": [0.0, 1.0, 2.0]}
+        >>> ds = xr.Dataset({"u": (("y", "x"), [[0.0] * 3, [1.0] * 3])}, coords)
+        >>> ds["v"] = 0 * ds["u"]
+        >>> ds.grad.vorticity("u", "v", metric=None).values
+        array([[-1., -1., -1.],
+               [-1., -1., -1.]])
+        """
+        return self._of_winds("vorticity", [u, v], metric, x, y, radius, edge_order)
+
+    def advection(
+        self,
+        f: str,
+        u: str,
+        v: str,
+        *,
+        metric: Metric | None = "sphere",
+        x: str | None = None,
+        y: str | None = None,
+        radius: float | None = None,
+        edge_order: Literal[1, 2] = 1,
+    ) -> xr.DataArray:
+        """Horizontal advection of a field: lazily where the data is lazy.
+
+        ``-(u f_x + v f_y)``, how fast the field rises where the wind brings more of it, in one
+        pass, with the same bits for any chunks.
+
+        Parameters
+        ----------
+        f : str
+            Name of the field.
+        u, v, metric, x, y, radius, edge_order
+            As for `divergence`.
+
+        Returns
+        -------
+        xarray.DataArray
+            With dimensions, coordinates and chunks of `f`.
+
+        Examples
+        --------
+        >>> coords = {"y": [0.0, 1.0], "x": [0.0, 1.0, 2.0]}
+        >>> ds = xr.Dataset({"T": (("y", "x"), [[0.0, 1.0, 2.0]] * 2)}, coords)
+        >>> ds["u"] = 0 * ds["T"] + 5.0
+        >>> ds.grad.advection("T", "u", "u", metric=None).values
+        array([[-5., -5., -5.],
+               [-5., -5., -5.]])
+        """
+        return self._of_winds("advection", [f, u, v], metric, x, y, radius, edge_order)
+
+    def deformation(
+        self,
+        u: str,
+        v: str,
+        *,
+        metric: Metric | None = "sphere",
+        x: str | None = None,
+        y: str | None = None,
+        radius: float | None = None,
+        edge_order: Literal[1, 2] = 1,
+    ) -> xr.Dataset:
+        """Deformation of a wind or a current, in two components: lazily where the data is lazy.
+
+        On the sphere ``u_x - v_y - v tan(latitude) / radius`` and ``v_x + u_y + u tan(latitude)
+        / radius``, else without these last terms, both from one read of the data, with the same
+        bits for any chunks.
+
+        Parameters
+        ----------
+        u, v, metric, x, y, radius, edge_order
+            As for `divergence`.
+
+        Returns
+        -------
+        xarray.Dataset
+            Of ``stretching`` and ``shearing``, each as `divergence` returns.
+
+        Examples
+        --------
+        >>> coords = {"y": [0.0, 1.0], "x": [0.0, 1.0, 2.0]}
+        >>> ds = xr.Dataset({"u": (("y", "x"), [[0.0, 1.0, 2.0]] * 2)}, coords)
+        >>> ds["v"] = 0 * ds["u"]
+        >>> ds.grad.deformation("u", "v", metric=None)["stretching"].values
+        array([[1., 1., 1.],
+               [1., 1., 1.]])
+        """
+        from bigrad.labelled.vectors import of_winds
+
+        results = of_winds(
+            "deformation",
+            self._dataset,
+            [u, v],
+            metric=metric,
+            x=x,
+            y=y,
+            radius=radius,
+            edge_order=edge_order,
+        )
+        return xr.Dataset(results)
+
+    def _of_winds(
+        self,
+        kind: str,
+        names: list[str],
+        metric: str | None,
+        x: str | None,
+        y: str | None,
+        radius: float | None,
+        edge_order: int,
+    ) -> xr.DataArray:
+        from bigrad.labelled.vectors import of_winds
+
+        results = of_winds(
+            kind,
+            self._dataset,
+            names,
+            metric=metric,
+            x=x,
+            y=y,
+            radius=radius,
+            edge_order=edge_order,
+        )
+        return results[kind]
 
 
 @xr.register_dataarray_accessor("grad")  # type: ignore[no-untyped-call]  # xarray has no types here
@@ -172,6 +411,8 @@ class DataArrayGradient:
         accuracy: Literal[2, 4, 6] = 2,
         order: Literal[1, 2] = 1,
         regular: bool = False,
+        metric: Metric | None = None,
+        radius: float | None = None,
     ) -> xr.DataArray: ...
     @overload
     def compute(
@@ -186,6 +427,8 @@ class DataArrayGradient:
         accuracy: Literal[2, 4, 6] = 2,
         order: Literal[1, 2] = 1,
         regular: bool = False,
+        metric: Metric | None = None,
+        radius: float | None = None,
     ) -> xr.Dataset: ...
     def compute(
         self,
@@ -199,6 +442,8 @@ class DataArrayGradient:
         accuracy: Literal[2, 4, 6] = 2,
         order: Literal[1, 2] = 1,
         regular: bool = False,
+        metric: Metric | None = None,
+        radius: float | None = None,
     ) -> xr.DataArray | xr.Dataset:
         """Differentiate along coordinates: lazily where the data is lazy, despite the name.
 
@@ -234,6 +479,14 @@ class DataArrayGradient:
             Say that the coordinates are meant to have one step each, which rounding hides:
             this is checked, and that step is exact. Tenths of degrees in single precision are
             off by 1e-4 else.
+        metric : {"sphere"}, optional
+            Derivatives are per metre along a longitude and a latitude, known by their
+            standard_name, units or name. Longitudes that close the circle are periodic, and
+            then rows at a pole, or beside it, look across it. Else, by default, derivatives
+            are per unit of the coordinate.
+        radius : float, optional
+            Of the sphere in metres: by default that of the grid mapping of a variable, else
+            6371229.
 
         Returns
         -------
@@ -253,6 +506,7 @@ class DataArrayGradient:
         ValueError
             Where derivatives along a list have no name to be called after, or one that is
             taken, or an option is none of its choices, or has no meaning with another.
+            taken, `edge_order` is neither 1 nor 2, or `metric` is unknown.
 
         See Also
         --------
@@ -266,6 +520,23 @@ class DataArrayGradient:
         >>> y.grad.compute(["x"])["dy_dx"].values
         array([3., 4., 5.])
         """
+        if metric is not None or radius is not None:
+            from bigrad.labelled.vectors import differentiate_array as on_sphere
+
+            return on_sphere(
+                self._array,
+                coord,
+                metric=metric,
+                radius=radius,
+                edge_order=edge_order,
+                datetime_unit=datetime_unit,
+                boundary=boundary,
+                period=period,
+                missing=missing,
+                accuracy=accuracy,
+                order=order,
+                regular=regular,
+            )
         from bigrad.labelled.calculus import differentiate_array as differentiate
         from bigrad.numerics.schemes import Scheme
 
@@ -278,3 +549,95 @@ class DataArrayGradient:
             regular=regular,
             scheme=Scheme(edge_order, accuracy, order, missing),
         )
+
+    def magnitude(
+        self,
+        coord: list[str] | tuple[str, ...] | None = None,
+        *,
+        metric: Metric | None = None,
+        radius: float | None = None,
+        edge_order: Literal[1, 2] = 1,
+    ) -> xr.DataArray:
+        """Length of the horizontal gradient: lazily where the data is lazy.
+
+        In one pass, with the same bits for any chunks.
+
+        Parameters
+        ----------
+        coord : list of str, optional
+            Two coordinates, in units of one length. By default the longitude and the latitude,
+            or x and y where there is no metric, by their standard_name, units, axis or name.
+        metric : {"sphere"}, optional
+            Coordinates are longitude and latitude, and the gradient is per metre; else, by
+            default, it is in the units of the coordinates.
+        radius : float, optional
+            Of the sphere in metres: by default that of the grid mapping, else 6371229.
+        edge_order : {1, 2}, optional
+            Order of accuracy at edges. Longitudes that close the circle have none, nor have
+            latitudes at poles then.
+
+        Returns
+        -------
+        xarray.DataArray
+            With the name, coordinates and chunks of this array.
+
+        Raises
+        ------
+        CoordinateError
+            A ValueError: the coordinates are not found, not 1-d, or not fit for a derivative.
+        TypeError
+            Where the array does not hold real numbers.
+
+        Examples
+        --------
+        >>> coords = {"y": [0.0, 1.0], "x": [0.0, 1.0, 2.0]}
+        >>> f = xr.DataArray([[0.0, 3.0, 6.0], [4.0, 7.0, 10.0]], coords, ("y", "x"))
+        >>> f.grad.magnitude(["x", "y"]).values
+        array([[5., 5., 5.],
+               [5., 5., 5.]])
+        """
+        from bigrad.labelled.vectors import of_array
+
+        return of_array(
+            "magnitude", self._array, coord, metric=metric, radius=radius, edge_order=edge_order
+        )
+
+    def laplacian(
+        self,
+        coord: list[str] | tuple[str, ...] | None = None,
+        *,
+        metric: Metric | None = None,
+        radius: float | None = None,
+    ) -> xr.DataArray:
+        """Horizontal laplacian: lazily where the data is lazy.
+
+        Compact: from a cell and its four neighbours, at an edge from the nearest three cells
+        along an axis. In one pass, with the same bits for any chunks.
+
+        Parameters
+        ----------
+        coord, metric, radius
+            As for `magnitude`.
+
+        Returns
+        -------
+        xarray.DataArray
+            With the name, coordinates and chunks of this array.
+
+        Raises
+        ------
+        CoordinateError
+            A ValueError: the coordinates are not found, not 1-d, or not fit for a derivative.
+        TypeError
+            Where the array does not hold real numbers.
+
+        Examples
+        --------
+        >>> coords = {"y": [0.0, 1.0, 2.0], "x": [0.0, 1.0, 2.0]}
+        >>> f = xr.DataArray([[0.0, 1.0, 4.0]] * 3, coords, ("y", "x"))
+        >>> f.grad.laplacian(["x", "y"]).values[0]
+        array([2., 2., 2.])
+        """
+        from bigrad.labelled.vectors import of_array
+
+        return of_array("laplacian", self._array, coord, metric=metric, radius=radius)

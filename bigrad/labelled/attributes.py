@@ -1,14 +1,14 @@
 """The attributes of a derivative: right, or absent."""
 
 import re
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 import xarray as xr
 
 from bigrad.labelled.units import quotient
 
-__all__ = ["derivative_attributes", "describing"]
+__all__ = ["derivative_attributes", "derivative_name", "describing", "vector_attributes"]
 
 _STALE = frozenset(
     {
@@ -88,17 +88,11 @@ def derivative_attributes(
     long_name derivative of air_temperature along x
     units K m-1
     """
-    kept = {key: value for key, value in attributes.items() if key not in _STALE}
-    if "cell_methods" in kept and not _linear(kept["cell_methods"]):
-        del kept["cell_methods"]
-    texts = (attributes.get("long_name"), attributes.get("standard_name"), name)
-    called = next((text for text in texts if isinstance(text, str) and text), "")
+    kept = _kept(attributes)
+    called = _called(name, attributes)
     which = {1: "derivative", 2: "second derivative"}[order]
     kept["long_name"] = f"{which} {f'of {called} ' if called else ''}along {coord}"
-    units = attributes.get("units")
-    # Where packing is still among the attributes, the values are not in those units.
-    packed = "scale_factor" in attributes or "add_offset" in attributes
-    derived = units if isinstance(units, str) and not packed else None
+    derived = _units(attributes)
     for _ in range(order):
         derived = quotient(derived, per)
     if derived is not None:
@@ -116,6 +110,116 @@ def derivative_name(name: str, coord: str, order: int = 1) -> str:
     """
     power = "" if order == 1 else str(order)
     return f"d{power}{name}_d{coord}{power}"
+
+
+# What CF calls the vorticity and the divergence of winds and currents.
+_WINDS = frozenset({("eastward_wind", "northward_wind"), ("x_wind", "y_wind")})
+_CURRENTS = frozenset(
+    {
+        ("eastward_sea_water_velocity", "northward_sea_water_velocity"),
+        ("sea_water_x_velocity", "sea_water_y_velocity"),
+    }
+)
+_STANDARD_NAMES: dict[tuple[Any, ...], str] = {
+    **{("vorticity", *pair): "atmosphere_relative_vorticity" for pair in _WINDS},
+    **{("divergence", *pair): "divergence_of_wind" for pair in _WINDS},
+    **{("vorticity", *pair): "ocean_relative_vorticity" for pair in _CURRENTS},
+}
+
+
+def vector_attributes(
+    result: str,
+    names: Sequence[str | None],
+    attributes: Sequence[Mapping[Any, Any]],
+    per: str | None,
+) -> dict[Any, Any]:
+    """Attributes of what an operator of vector calculus makes of some variables.
+
+    Parameters
+    ----------
+    result : str
+        Which result: "vorticity", "magnitude" and so on.
+    names : sequence of str or None
+        The variables, where they have names.
+    attributes : sequence of mapping
+        Their attributes.
+    per : str or None
+        Units of length of the grid.
+
+    Returns
+    -------
+    dict
+        The attributes that all variables share, without those that would be wrong for the
+        result. ``units`` and ``standard_name`` are there where they are known of all.
+
+    Examples
+    --------
+    >>> u = {"standard_name": "eastward_wind", "units": "m s**-1"}
+    >>> v = {"standard_name": "northward_wind", "units": "m s**-1"}
+    >>> for item in vector_attributes("vorticity", ["u", "v"], [u, v], "m").items():
+    ...     print(*item)
+    long_name vorticity of eastward_wind and northward_wind
+    units s-1
+    standard_name atmosphere_relative_vorticity
+    """
+    shared = {
+        key: value
+        for key, value in attributes[0].items()
+        if all(key in other and _same(other[key], value) for other in attributes[1:])
+    }
+    kept = _kept(shared)
+    if result in ("magnitude", "advection"):
+        kept.pop("cell_methods", None)  # means and sums are not of these
+    called = [_called(n, a) or "a field" for n, a in zip(names, attributes, strict=True)]
+    if result == "advection":
+        kept["long_name"] = f"advection of {called[0]} by {called[1]} and {called[2]}"
+    else:
+        what = "magnitude of the gradient" if result == "magnitude" else result
+        kept["long_name"] = f"{what} of {' and '.join(called)}"
+    units = _vector_units(result, [_units(a) for a in attributes], per)
+    if units is not None:
+        kept["units"] = units
+    standard = _STANDARD_NAMES.get((result, *(a.get("standard_name") for a in attributes)))
+    if standard is not None:
+        kept["standard_name"] = standard
+    return kept
+
+
+def _same(one: Any, other: Any) -> bool:
+    return type(one) is type(other) and repr(one) == repr(other)
+
+
+def _vector_units(result: str, units: Sequence[str | None], per: str | None) -> str | None:
+    once = [quotient(one, per) for one in units]
+    if result == "laplacian":
+        return quotient(once[0], per)
+    if result == "magnitude":
+        return once[0]
+    if None in once[-2:] or once[-2] != once[-1]:
+        return None  # two components in different units have no sum
+    if result == "advection":
+        return quotient(units[0], quotient(per, units[1]))
+    return once[0]
+
+
+def _kept(attributes: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Attributes that hold for what a linear operator makes of a variable."""
+    kept = {key: value for key, value in attributes.items() if key not in _STALE}
+    if "cell_methods" in kept and not _linear(kept["cell_methods"]):
+        del kept["cell_methods"]
+    return kept
+
+
+def _called(name: str | None, attributes: Mapping[Any, Any]) -> str:
+    texts = (attributes.get("long_name"), attributes.get("standard_name"), name)
+    return next((text for text in texts if isinstance(text, str) and text), "")
+
+
+def _units(attributes: Mapping[Any, Any]) -> str | None:
+    units = attributes.get("units")
+    # Where packing is still among the attributes, the values are not in those units.
+    packed = "scale_factor" in attributes or "add_offset" in attributes
+    return units if isinstance(units, str) and not packed else None
 
 
 def _linear(cell_methods: Any) -> bool:

@@ -1,0 +1,323 @@
+"""Which coordinates of a field are longitude and latitude, or x and y, and the grid they make."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from bigrad.errors import CoordinateError
+from bigrad.labelled.coordinates import coordinate_units, coordinate_values, dimension_of
+from bigrad.numerics import sphere as grids
+
+__all__ = [
+    "RADIUS",
+    "Horizontal",
+    "horizontal",
+    "in_degrees",
+    "is_latitude",
+    "is_longitude",
+    "radius_of",
+    "refuse_curvilinear",
+]
+
+# In metres; of the ECMWF's and the Met Office's models.
+RADIUS = 6_371_229.0
+
+_LONGITUDE_UNITS = frozenset(
+    {"degrees_east", "degree_east", "degree_E", "degrees_E", "degreeE", "degreesE"}
+)
+_LATITUDE_UNITS = frozenset(
+    {"degrees_north", "degree_north", "degree_N", "degrees_N", "degreeN", "degreesN"}
+)
+_DEGREES = frozenset({"degree", "degrees", "deg"}) | _LONGITUDE_UNITS | _LATITUDE_UNITS
+_RADIANS = frozenset({"radian", "radians", "rad"})
+
+_LONGITUDE_NAMES = frozenset({"lon", "long", "longitude", "nav_lon", "xlong", "glon"})
+_LATITUDE_NAMES = frozenset({"lat", "latitude", "nav_lat", "xlat", "glat"})
+
+
+@dataclass(frozen=True, eq=False)
+class Horizontal:
+    """The two coordinates that vector calculus is about.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Of the coordinates along x and along y.
+    dims : tuple of str
+        The dimensions that these lie along.
+    grid : Grid
+        What they make.
+    per : str or None
+        Units of length that derivatives are per, where they are known.
+    """
+
+    names: tuple[str, str]
+    dims: tuple[str, str]
+    grid: grids.Grid
+    per: str | None
+
+
+def horizontal(
+    obj: xr.Dataset | xr.DataArray,
+    field: xr.Variable,
+    *,
+    metric: str | None,
+    x: str | None = None,
+    y: str | None = None,
+    radius: float | None = None,
+) -> Horizontal:
+    """Find the horizontal coordinates of a field, and decide their grid.
+
+    Parameters
+    ----------
+    obj : xarray.Dataset or xarray.DataArray
+        What has the coordinates.
+    field : xarray.Variable
+        The field, or one of the components of the wind.
+    metric : {"sphere", None}
+        Whether they are longitude and latitude, or lengths.
+    x, y : str, optional
+        Names of the coordinates to the east and to the north; found by the conventions of CF
+        where they are not given.
+    radius : float, optional
+        Of the sphere, in metres: else that of the field's grid mapping, else `RADIUS`.
+
+    Returns
+    -------
+    Horizontal
+
+    Raises
+    ------
+    CoordinateError
+        Where a coordinate is not found, or is not fit to be differentiated along.
+    ValueError
+        Where `metric` is unknown, or `radius` is given without a sphere.
+    """
+    if metric not in ("sphere", None):
+        msg = f'`metric` must be "sphere" or None, found {metric!r}'
+        raise ValueError(msg)
+    if metric is None and radius is not None:
+        msg = f'`radius` is for `metric="sphere"`, found {radius!r} with no metric: leave it out'
+        raise ValueError(msg)
+    tests = (is_longitude, is_latitude) if metric else (_is_x, _is_y)
+    names = (
+        x if x is not None else _found(obj, field, tests[0], "x", metric),
+        y if y is not None else _found(obj, field, tests[1], "y", metric),
+    )
+    for name in names:
+        refuse_curvilinear(obj, name)
+    dims = (dimension_of(obj, names[0]), dimension_of(obj, names[1]))
+    _check_dims(field, names, dims)
+    variables = [obj.coords[name].variable.compute() for name in names]
+    for name, variable in zip(names, variables, strict=True):
+        if variable.size < 2:
+            msg = f"`{name}` has too few points: at least 2 are needed, found {variable.size}"
+            raise CoordinateError(msg)
+    if metric is None:
+        values = [coordinate_values(n, v) for n, v in zip(names, variables, strict=True)]
+        units = [coordinate_units(variable) for variable in variables]
+        if None not in units and units[0] != units[1]:
+            msg = (
+                f"`{names[0]}` is in {units[0]!r} and `{names[1]}` in {units[1]!r}, and their "
+                "derivatives cannot be added; convert one of them"
+            )
+            raise CoordinateError(msg)
+        return Horizontal(names, dims, grids.plane(*values), units[0])
+    lon, lat = (in_degrees(n, v) for n, v in zip(names, variables, strict=True))
+    r = radius_of(obj, field) if radius is None else radius
+    return Horizontal(names, dims, grids.sphere(lon, lat, r), "m")
+
+
+def is_longitude(name: Any, variable: xr.Variable) -> bool:
+    """Whether a coordinate is a longitude, by its standard name, its units or its name.
+
+    Examples
+    --------
+    >>> is_longitude("x", xr.Variable("x", [0.0, 1.0], {"units": "degrees_east"}))
+    True
+    >>> is_longitude("rlon", xr.Variable("rlon", [0.0], {"standard_name": "grid_longitude"}))
+    False
+    """
+    return _is(name, variable, "longitude", _LONGITUDE_UNITS, _LONGITUDE_NAMES)
+
+
+def is_latitude(name: Any, variable: xr.Variable) -> bool:
+    """Whether a coordinate is a latitude, by its standard name, its units or its name.
+
+    Examples
+    --------
+    >>> is_latitude("lat", xr.Variable("lat", [0.0, 1.0]))
+    True
+    """
+    return _is(name, variable, "latitude", _LATITUDE_UNITS, _LATITUDE_NAMES)
+
+
+def _is(
+    name: Any, variable: xr.Variable, standard: str, units: frozenset[str], names: frozenset[str]
+) -> bool:
+    standard_name, unit = (variable.attrs.get(key) for key in ("standard_name", "units"))
+    if isinstance(standard_name, str):
+        return standard_name == standard
+    if isinstance(unit, str) and unit in _LONGITUDE_UNITS | _LATITUDE_UNITS:
+        return unit in units
+    if isinstance(unit, str) and unit not in _DEGREES | _RADIANS:
+        return False
+    return str(name).lower() in names
+
+
+def _is_x(name: Any, variable: xr.Variable) -> bool:
+    return _is_plane_axis(name, variable, "x")
+
+
+def _is_y(name: Any, variable: xr.Variable) -> bool:
+    return _is_plane_axis(name, variable, "y")
+
+
+def _is_plane_axis(name: Any, variable: xr.Variable, axis: str) -> bool:
+    standard_name, marked = (variable.attrs.get(key) for key in ("standard_name", "axis"))
+    if isinstance(standard_name, str) and standard_name.startswith("projection_"):
+        return standard_name == f"projection_{axis}_coordinate"
+    return str(marked or name).lower() == axis
+
+
+def _found(
+    obj: xr.Dataset | xr.DataArray,
+    field: xr.Variable,
+    test: Callable[[Any, xr.Variable], bool],
+    keyword: str,
+    metric: str | None,
+) -> str:
+    """Name of the coordinate that passes a test; of several, that of a dimension."""
+    on_field = {
+        name: coordinate.variable
+        for name, coordinate in obj.coords.items()
+        if coordinate.ndim and set(coordinate.dims) <= set(field.dims)
+    }
+    names = [name for name, variable in on_field.items() if test(name, variable)]
+    of_dimensions = [name for name in names if name in field.dims]
+    found = of_dimensions or names
+    if len(found) == 1:
+        return str(found[0])
+    what = {"x": "longitude", "y": "latitude"}[keyword] if metric else keyword
+    if found:
+        msg = f"{_listed(found)} may all be the {what}; say which, with `{keyword}=`"
+        raise CoordinateError(msg)
+    coordinates = [name for name, variable in on_field.items() if variable.ndim == 1]
+    there = f"the 1-d coordinates are {_listed(coordinates)}" if coordinates else "there are none"
+    way_out = "; on a plane, give `metric=None`" if metric else ""
+    msg = (
+        f"no coordinate of the field is a {what} by its standard_name, units, axis or name: "
+        f"{there}; say which it is, with `{keyword}=`{way_out}"
+    )
+    raise CoordinateError(msg)
+
+
+def refuse_curvilinear(obj: xr.Dataset | xr.DataArray, name: str) -> None:
+    """Refuse a coordinate, or a dimension, whose longitudes and latitudes vary along two.
+
+    Parameters
+    ----------
+    obj : xarray.Dataset or xarray.DataArray
+        What has the coordinate.
+    name : str
+        Of the coordinate or dimension.
+
+    Raises
+    ------
+    CoordinateError
+        Where the grid is curvilinear.
+    """
+    curved = [
+        other
+        for other, coordinate in obj.coords.items()
+        if coordinate.ndim == 2
+        and (is_longitude(other, coordinate.variable) or is_latitude(other, coordinate.variable))
+        and (name == other or (name not in obj.coords and name in coordinate.dims))
+    ]
+    if curved:
+        dims = _listed(obj.coords[curved[0]].dims)
+        msg = (
+            f"{_listed(curved)} vary along two dimensions, {dims}: the grid is curvilinear. "
+            "Derivatives per metre need the distances between its cells, which are not served "
+            "yet; regrid to longitudes and latitudes of one dimension each, or give coordinates "
+            "of one dimension that measure lengths, without `metric`"
+        )
+        raise CoordinateError(msg)
+
+
+def _check_dims(field: xr.Variable, names: tuple[str, str], dims: tuple[str, str]) -> None:
+    if dims[0] == dims[1]:
+        msg = f"`{names[0]}` and `{names[1]}` lie along one dimension, `{dims[0]}`; two are needed"
+        raise CoordinateError(msg)
+    for name, dim in zip(names, dims, strict=True):
+        if dim not in field.dims:
+            msg = f"the field does not lie along `{name}`: its dimensions are {field.dims}"
+            raise CoordinateError(msg)
+
+
+def in_degrees(name: str, variable: xr.Variable) -> np.ndarray[Any, Any]:
+    """Longitudes or latitudes in degrees, in the precision that they were given in.
+
+    Parameters
+    ----------
+    name : str
+        What to call the coordinate in errors.
+    variable : xarray.Variable
+        The coordinate, 1-d.
+
+    Raises
+    ------
+    CoordinateError
+        Where it is in other units than of angles, or not strictly monotonic and finite.
+
+    Examples
+    --------
+    >>> in_degrees("lat", xr.Variable("lat", [0.0, np.pi / 2], {"units": "radians"}))
+    array([ 0., 90.])
+    """
+    values = coordinate_values(name, variable)
+    units = variable.attrs.get("units", "degrees")
+    if units in _RADIANS:
+        values = np.degrees(values.astype(np.float64))
+    elif units not in _DEGREES:
+        msg = (
+            f"`{name}` is in {units!r}, and on the sphere angles are needed, in degrees or "
+            'radians; for lengths, leave `metric="sphere"` out'
+        )
+        raise CoordinateError(msg)
+    return values
+
+
+def radius_of(obj: xr.Dataset | xr.DataArray, field: xr.Variable) -> float:
+    """Radius of the sphere in metres: that of the grid mapping, else `RADIUS`.
+
+    Parameters
+    ----------
+    obj : xarray.Dataset or xarray.DataArray
+        What may have the grid mapping as a variable.
+    field : xarray.Variable
+        What may name it.
+
+    Examples
+    --------
+    >>> field = xr.Variable("x", [1.0], {"grid_mapping": "crs"})
+    >>> crs = xr.Variable((), 0, {"earth_radius": 6_371_200.0})
+    >>> radius_of(xr.Dataset({"f": field, "crs": crs}), field)
+    6371200.0
+    """
+    named = str(field.attrs.get("grid_mapping", field.encoding.get("grid_mapping", ""))).split()
+    where: Mapping[Any, Any] = obj.variables if isinstance(obj, xr.Dataset) else obj.coords
+    for word in named:
+        mapping = where.get(word.removesuffix(":"))
+        attributes = {} if mapping is None else mapping.attrs
+        for key in ("earth_radius", "semi_major_axis"):
+            if key in attributes:
+                return float(attributes[key])
+    return RADIUS
+
+
+def _listed(names: Iterable[object]) -> str:
+    return ", ".join(f"`{name}`" for name in names)

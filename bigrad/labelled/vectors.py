@@ -1,0 +1,370 @@
+"""Vector calculus on xarray objects: what the accessor's methods do."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from bigrad.arrays import gradient
+from bigrad.errors import CoordinateError
+from bigrad.labelled.attributes import derivative_attributes, describing, vector_attributes
+from bigrad.labelled.coordinates import dimension_of
+from bigrad.labelled.sphere import (
+    Horizontal,
+    horizontal,
+    in_degrees,
+    is_latitude,
+    is_longitude,
+    radius_of,
+    refuse_curvilinear,
+)
+from bigrad.numerics.vector_calculus import RESULTS, vector_operator
+from bigrad.vectors import apply
+
+__all__ = ["differentiate_array", "differentiate_dataset", "of_array", "of_winds"]
+
+# Options of derivatives along coordinates that have no meaning, or no formulas yet, on the sphere.
+_PLAIN = {
+    "datetime_unit": None,
+    "boundary": None,
+    "period": None,
+    "missing": "propagate",
+    "accuracy": 2,
+    "order": 1,
+    "regular": False,
+}
+
+
+def of_winds(
+    kind: str,
+    dataset: xr.Dataset,
+    names: Sequence[str],
+    *,
+    metric: str | None = "sphere",
+    x: str | None = None,
+    y: str | None = None,
+    radius: float | None = None,
+    edge_order: int = 1,
+) -> dict[str, xr.DataArray]:
+    """Apply an operator to variables of a dataset; see the accessor of datasets.
+
+    Parameters
+    ----------
+    kind : str
+        One of `bigrad.numerics.vector_calculus.INPUTS`.
+    dataset : xarray.Dataset
+        What has the variables.
+    names : sequence of str
+        The variables, the components of the wind last.
+    metric, x, y, radius, edge_order
+        As for the accessor.
+
+    Returns
+    -------
+    dict of str to xarray.DataArray
+        The results by name.
+
+    Examples
+    --------
+    >>> coords = {"y": [0.0, 1.0], "x": [0.0, 1.0, 2.0]}
+    >>> u = (("y", "x"), [[0.0, 0.0, 0.0], [1.0, 1.0, 1.0]])
+    >>> ds = xr.Dataset({"u": u, "v": u}, coords)
+    >>> of_winds("vorticity", ds, ["u", "v"], metric=None)["vorticity"].values
+    array([[-1., -1., -1.],
+           [-1., -1., -1.]])
+    """
+    for name in names:
+        if name not in dataset.variables:
+            known = ", ".join(f"`{n}`" for n in dataset.data_vars) or "none"
+            msg = f"`{name}` is not a variable of the dataset; its variables are {known}"
+            raise CoordinateError(msg)
+    variables = [dataset.variables[name] for name in names]
+    _check_winds(names[-2:], variables[-2:])
+    first = dataset[names[0]]
+    found = horizontal(dataset, first.variable, metric=metric, x=x, y=y, radius=radius)
+    results = _results(kind, found, names, variables, edge_order)
+    return {
+        result: xr.DataArray(variable, coords=first.coords, name=result)
+        for result, variable in results.items()
+    }
+
+
+def of_array(
+    kind: str,
+    array: xr.DataArray,
+    coord: Sequence[str] | None,
+    *,
+    metric: str | None = None,
+    radius: float | None = None,
+    edge_order: int = 1,
+) -> xr.DataArray:
+    """Apply an operator to an array; see the accessor of arrays.
+
+    Examples
+    --------
+    >>> coords = {"y": [0.0, 1.0, 2.0], "x": [0.0, 1.0, 2.0]}
+    >>> f = xr.DataArray(np.outer([0.0, 1, 4], [1.0, 1, 1]), coords, ("y", "x"))
+    >>> of_array("laplacian", f, ["x", "y"]).values
+    array([[2., 2., 2.],
+           [2., 2., 2.],
+           [2., 2., 2.]])
+    """
+    x, y = _x_and_y(array, coord, metric)
+    found = horizontal(array, array.variable, metric=metric, x=x, y=y, radius=radius)
+    name = None if array.name is None else str(array.name)
+    (variable,) = _results(kind, found, [name], [array.variable], edge_order).values()
+    return xr.DataArray(variable, coords=array.coords, name=array.name)
+
+
+def _x_and_y(
+    obj: xr.DataArray, coord: Sequence[str] | None, metric: str | None
+) -> tuple[str | None, str | None]:
+    """Which of two coordinates is which; on a plane it does not matter."""
+    if coord is None:
+        return None, None
+    if isinstance(coord, str) or len(coord) != 2 or len(set(coord)) != 2:
+        msg = f"`coord` must name two coordinates, found {coord!r}"
+        raise CoordinateError(msg)
+    x, y = coord
+    if metric and y in obj.coords and is_longitude(y, obj.coords[y].variable):
+        return y, x
+    if metric and x in obj.coords and is_latitude(x, obj.coords[x].variable):
+        return y, x
+    return x, y
+
+
+def _check_winds(names: Sequence[str], variables: Sequence[xr.Variable]) -> None:
+    directions = [str(variable.attrs.get("standard_name", "")) for variable in variables]
+    if directions[0].startswith("northward_") or directions[1].startswith("eastward_"):
+        msg = (
+            f"the component to the east comes first: `{names[0]}` is {directions[0]!r} and "
+            f"`{names[1]}` is {directions[1]!r}; give them in the other order"
+        )
+        raise ValueError(msg)
+
+
+def _results(
+    kind: str,
+    found: Horizontal,
+    names: Sequence[str | None],
+    variables: Sequence[xr.Variable],
+    edge_order: int,
+) -> dict[str, xr.Variable]:
+    dims = variables[0].dims
+    data = _applied(kind, found, names, variables, edge_order)
+    attributes = [variable.attrs for variable in variables]
+    return {
+        result: xr.Variable(dims, values, vector_attributes(result, names, attributes, found.per))
+        for result, values in zip(RESULTS[kind], data, strict=True)
+    }
+
+
+def _applied(
+    kind: str,
+    found: Horizontal,
+    names: Sequence[str | None],
+    variables: Sequence[xr.Variable],
+    edge_order: int,
+) -> tuple[Any, ...]:
+    """Results of an operator, with the dimensions of the first variable."""
+    dims = variables[0].dims
+    for name, variable in zip(names, variables, strict=True):
+        if set(variable.dims) != set(dims):
+            msg = (
+                f"`{names[0]}` has the dimensions {dims} and `{name}` {variable.dims}; they must "
+                "have the same, so select from one or expand the other"
+            )
+            raise ValueError(msg)
+    fields = [variable.transpose(*dims).data for variable in variables]
+    x, y = (dims.index(dim) for dim in found.dims)
+    operator = vector_operator(
+        kind, found.grid, (y, x), [field.dtype for field in fields], edge_order=edge_order
+    )
+    return apply(operator, fields)
+
+
+def differentiate_dataset(
+    dataset: xr.Dataset,
+    coord: str | Sequence[str],
+    *,
+    metric: str | None,
+    radius: float | None = None,
+    edge_order: int = 1,
+    **others: Any,
+) -> xr.Dataset:
+    """Differentiate each variable of a dataset on the sphere; see the accessor of datasets.
+
+    Examples
+    --------
+    >>> coords = {"lat": [-1.0, 0.0, 1.0], "lon": [0.0, 1.0, 2.0]}
+    >>> ds = xr.Dataset({"t": (("lat", "lon"), np.outer([0.0, 1, 2], [1.0, 1, 1]))}, coords)
+    >>> per_degree = differentiate_dataset(ds, "lat", metric="sphere", radius=180 / np.pi)
+    >>> per_degree["t"].values[1]
+    array([1., 1., 1.])
+    """
+    names = _horizontal_names(dataset, coord, metric, others)
+    apart = describing(dataset.variables)
+    results: dict[Any, xr.Variable] = {}
+    for name, array in dataset.data_vars.items():
+        variable = array.variable
+        here = {n: east for n, east in names.items() if dataset.coords[n].dims[0] in variable.dims}
+        if name in apart or variable.dtype.kind not in "iufc" or not here:
+            _add(results, {name: variable}, dataset.coords)
+            continue
+        derivatives = _derivatives(
+            dataset, str(name), variable, here, radius=radius, edge_order=edge_order
+        )
+        called = {
+            name if isinstance(coord, str) else f"d{name}_d{along}": derivative
+            for along, derivative in derivatives.items()
+        }
+        _add(results, called, dataset.coords)
+    result = xr.Dataset(results, coords=dataset.coords, attrs=dataset.attrs)
+    result.encoding = dict(dataset.encoding)
+    return result
+
+
+def differentiate_array(
+    array: xr.DataArray,
+    coord: str | Sequence[str],
+    *,
+    metric: str | None,
+    radius: float | None = None,
+    edge_order: int = 1,
+    **others: Any,
+) -> xr.DataArray | xr.Dataset:
+    """Differentiate an array on the sphere; see the accessor of arrays.
+
+    Examples
+    --------
+    >>> coords = {"lat": [-1.0, 0.0, 1.0], "lon": [0.0, 1.0, 2.0]}
+    >>> t = xr.DataArray(np.outer([0.0, 1, 2], [1.0, 1, 1]), coords, ("lat", "lon"), name="t")
+    >>> list(differentiate_array(t, ["lon", "lat"], metric="sphere").data_vars)
+    ['dt_dlon', 'dt_dlat']
+    """
+    names = _horizontal_names(array, coord, metric, others)
+    name = None if array.name is None else str(array.name)
+    if array.dtype.kind not in "iufc":
+        msg = f"a DataArray of {array.dtype} cannot be differentiated; convert it to numbers first"
+        raise TypeError(msg)
+    derivatives = _derivatives(
+        array, name, array.variable, names, radius=radius, edge_order=edge_order
+    )
+    if isinstance(coord, str):
+        return xr.DataArray(derivatives[coord], coords=array.coords, name=array.name)
+    if name is None:
+        msg = (
+            "derivatives along a list of coordinates are named after the DataArray, which has no "
+            "name; give it one with `.rename(...)`, or one coordinate at a time"
+        )
+        raise ValueError(msg)
+    results: dict[Any, xr.Variable] = {}
+    called = {f"d{name}_d{along}": derivative for along, derivative in derivatives.items()}
+    _add(results, called, array.coords)
+    return xr.Dataset(results, coords=array.coords)
+
+
+def _horizontal_names(
+    obj: xr.Dataset | xr.DataArray,
+    coord: str | Sequence[str],
+    metric: str | None,
+    others: Mapping[str, Any],
+) -> dict[str, bool]:
+    """Return the names of the coordinates, and whether each is a longitude."""
+    if metric != "sphere":
+        msg = f'`radius` and `metric` are for `metric="sphere"`, found metric={metric!r}'
+        raise ValueError(msg)
+    for option, value in others.items():
+        if value != _PLAIN[option]:
+            msg = (
+                f'`{option}` is not for `metric="sphere"`, which knows what lies beyond the ends; '
+                f"found {value!r}: leave it out"
+            )
+            raise CoordinateError(msg)
+    if not isinstance(coord, str | list | tuple) or not all(isinstance(c, str) for c in coord):
+        msg = f"`coord` must be the name of a coordinate, or a list of names; found {coord!r}"
+        raise TypeError(msg)
+    names = [coord] if isinstance(coord, str) else list(coord)
+    if not names or len(set(names)) < len(names):
+        msg = f"`coord` must name one or several coordinates, each once; found {coord!r}"
+        raise CoordinateError(msg)
+    which = {}
+    for name in names:
+        refuse_curvilinear(obj, name)
+        dimension_of(obj, name)
+        variable = obj.coords[name].variable
+        if not (is_longitude(name, variable) or is_latitude(name, variable)):
+            msg = (
+                f"`{name}` is not found to be a longitude or a latitude, by its standard_name, "
+                'units or name, as `metric="sphere"` needs; correct these, or differentiate '
+                "along it in a call of its own, without `metric`"
+            )
+            raise CoordinateError(msg)
+        which[name] = is_longitude(name, variable)
+    if len(set(which.values())) < len(which):
+        msg = f"`coord` must name at most one longitude and one latitude, found {coord!r}"
+        raise CoordinateError(msg)
+    return which
+
+
+def _derivatives(
+    obj: xr.Dataset | xr.DataArray,
+    name: str | None,
+    variable: xr.Variable,
+    names: Mapping[str, bool],
+    *,
+    radius: float | None,
+    edge_order: int,
+) -> dict[str, xr.Variable]:
+    """Differentiate a variable along the longitude and the latitude that are asked for."""
+    x = next((n for n, east in names.items() if east), None)
+    y = next((n for n, east in names.items() if not east), None)
+    if y is not None and x is None and not _has_longitude(obj, variable):
+        data = {y: _along_meridian(obj, variable, y, radius, edge_order)}
+    else:
+        found = horizontal(obj, variable, metric="sphere", x=x, y=y, radius=radius)
+        both = _applied("components", found, [name], [variable], edge_order)
+        data = dict(zip(found.names, both, strict=True))
+    return {
+        n: xr.Variable(variable.dims, data[n], derivative_attributes(name, variable.attrs, n, "m"))
+        for n in names
+    }
+
+
+def _has_longitude(obj: xr.Dataset | xr.DataArray, variable: xr.Variable) -> bool:
+    return any(
+        is_longitude(name, coordinate.variable) and set(coordinate.dims) <= set(variable.dims)
+        for name, coordinate in obj.coords.items()
+        if coordinate.ndim
+    )
+
+
+def _along_meridian(
+    obj: xr.Dataset | xr.DataArray,
+    variable: xr.Variable,
+    name: str,
+    radius: float | None,
+    edge_order: int,
+) -> Any:
+    """Differentiate what has no longitude, as zonal means: along latitude it is a line."""
+    r = radius_of(obj, variable) if radius is None else radius
+    degrees = in_degrees(name, obj.coords[name].variable.compute())
+    metres = np.radians(degrees.astype(np.float64)) * r
+    axis = variable.get_axis_num(dimension_of(obj, name))
+    return gradient(variable.data, metres, axis=axis, edge_order=edge_order)
+
+
+def _add(
+    results: dict[Any, xr.Variable],
+    more: Mapping[Any, xr.Variable],
+    coords: Mapping[Any, Any],
+) -> None:
+    taken = [name for name in more if name in results or name in coords]
+    if taken:
+        msg = (
+            f"two variables of the result would be called {taken[0]!r}; rename one of them "
+            "before, or give one coordinate at a time"
+        )
+        raise ValueError(msg)
+    results |= more

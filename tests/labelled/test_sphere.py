@@ -1,0 +1,102 @@
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from bigrad.errors import CoordinateError
+from bigrad.labelled.sphere import RADIUS, horizontal, in_degrees, radius_of
+
+
+def on(x: tuple[str, dict[str, Any]], y: tuple[str, dict[str, Any]]) -> xr.Dataset:
+    """A field on two dimensions, whose coordinates have these names and attributes."""
+    (lon, east), (lat, north) = x, y
+    return xr.Dataset(
+        {"f": ((lat, lon), np.zeros((3, 4)))},
+        {lat: (lat, [-45.0, 0.0, 45.0], north), lon: (lon, [0.0, 90.0, 180.0, 270.0], east)},
+    )
+
+
+@pytest.mark.parametrize(
+    ("x", "y"),
+    [
+        (("a", {"standard_name": "longitude"}), ("b", {"standard_name": "latitude"})),
+        (("a", {"units": "degrees_east"}), ("b", {"units": "degree_N"})),
+        (("lon", {}), ("lat", {})),
+        (("Longitude", {"units": "degrees"}), ("LATITUDE", {"units": "degrees"})),
+        (("lat", {"units": "degrees_east"}), ("lon", {"units": "degrees_north"})),
+    ],
+)
+def test_finds_longitude_and_latitude(x: Any, y: Any) -> None:
+    ds = on(x, y)
+    found = horizontal(ds, ds["f"].variable, metric="sphere")
+    assert found.names == (x[0], y[0])
+    assert found.grid.shape == (3, 4)
+    assert found.per == "m"
+
+
+@pytest.mark.parametrize(
+    ("x", "y"),
+    [
+        (("a", {"standard_name": "projection_x_coordinate"}), ("b", {"axis": "Y"})),
+        (("x", {}), ("y", {})),
+        (("lon", {"axis": "X"}), ("lat", {"axis": "Y"})),
+    ],
+)
+def test_finds_x_and_y(x: Any, y: Any) -> None:
+    ds = on(x, y)
+    assert horizontal(ds, ds["f"].variable, metric=None).names == (x[0], y[0])
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "message"),
+    [
+        (("a", {}), ("lat", {}), "no coordinate of the field is a longitude"),
+        (("lon", {"units": "m"}), ("lat", {}), "no coordinate of the field is a longitude"),
+        (("rlon", {"standard_name": "grid_longitude"}), ("lat", {}), "say which it is"),
+        (("lon", {}), ("longitude", {}), "`longitude`, `lon` may all be the longitude"),
+    ],
+)
+def test_what_is_not_found_has_to_be_said(x: Any, y: Any, message: str) -> None:
+    ds = on(x, y)
+    with pytest.raises(CoordinateError, match=message):
+        horizontal(ds, ds["f"].variable, metric="sphere")
+    if "units" not in x[1]:
+        given = horizontal(ds, ds["f"].variable, metric="sphere", x=x[0], y=y[0])
+        assert given.names == (x[0], y[0])
+
+
+def test_coordinates_of_dimensions_come_first() -> None:
+    ds = on(("lon", {}), ("lat", {})).assign_coords(longitude=("lon", [1.0, 2.0, 3.0, 4.0]))
+    assert horizontal(ds, ds["f"].variable, metric="sphere").names == ("lon", "lat")
+    swapped = ds.drop_vars("lon")
+    assert horizontal(swapped, swapped["f"].variable, metric="sphere").names[0] == "longitude"
+
+
+@pytest.mark.parametrize(
+    ("attributes", "radius"),
+    [
+        ({"earth_radius": 6371200.0, "semi_major_axis": 1.0}, 6371200.0),
+        ({"semi_major_axis": np.float64(6378137), "inverse_flattening": 298.3}, 6378137.0),
+        ({"grid_mapping_name": "latitude_longitude"}, RADIUS),
+    ],
+)
+@pytest.mark.parametrize("named", ["crs", "crs: lon lat"])
+def test_radius_of_the_grid_mapping(attributes: Any, radius: float, named: str) -> None:
+    ds = on(("lon", {}), ("lat", {})).assign(crs=((), 0, attributes))
+    ds["f"].attrs["grid_mapping"] = named
+    assert radius_of(ds, ds["f"].variable) == radius
+    array = ds.set_coords("crs")["f"]
+    assert radius_of(array, array.variable) == radius
+    found = horizontal(ds, ds["f"].variable, metric="sphere", radius=2.0)
+    assert found.grid.metric is not None
+    assert found.grid.metric.radius == 2.0
+
+
+def test_angles_only() -> None:
+    values = np.array([0, 30, 60], "f4")
+    assert in_degrees("lat", xr.Variable("lat", values)).dtype == np.float32
+    radians = xr.Variable("lat", np.radians([0.0, 30, 90]), {"units": "radians"})
+    assert in_degrees("lat", radians)[2] == 90
+    with pytest.raises(CoordinateError, match="`lat` is in 'km'"):
+        in_degrees("lat", xr.Variable("lat", values, {"units": "km"}))
