@@ -122,7 +122,8 @@ def horizontal(
         if None not in units and units[0] != units[1]:
             msg = (
                 f"`{names[0]}` is in {units[0]!r} and `{names[1]}` in {units[1]!r}, and their "
-                "derivatives cannot be added; convert one of them"
+                "derivatives cannot be added; convert one of them, or, for a longitude and a "
+                'latitude, give `metric="sphere"`'
             )
             raise CoordinateError(msg)
         return Horizontal(names, dims, grids.plane(*values), units[0])
@@ -201,16 +202,16 @@ def _found(
     found = of_dimensions or names
     if len(found) == 1:
         return str(found[0])
-    what = {"x": "longitude", "y": "latitude"}[keyword] if metric else keyword
+    what = {"x": "longitude", "y": "latitude"}[keyword] if metric else f"{keyword} axis"
     if found:
         msg = f"{_listed(found)} may all be the {what}; say which, with `{keyword}=`"
         raise CoordinateError(msg)
     coordinates = [name for name, variable in on_field.items() if variable.ndim == 1]
-    there = f"the 1-d coordinates are {_listed(coordinates)}" if coordinates else "there are none"
+    there = f"are {_listed(coordinates)}" if coordinates else "are none"
     way_out = "; on a plane, give `metric=None`" if metric else ""
     msg = (
-        f"no coordinate of the field is a {what} by its standard_name, units, axis or name: "
-        f"{there}; say which it is, with `{keyword}=`{way_out}"
+        f"no {what} is found among the coordinates of the field by its standard_name, units, axis "
+        f"or name: those of one dimension {there}; say which it is{way_out}"
     )
     raise CoordinateError(msg)
 

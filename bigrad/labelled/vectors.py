@@ -272,14 +272,17 @@ def _horizontal_names(
     others: Mapping[str, Any],
 ) -> dict[str, bool]:
     """Return the names of the coordinates, and whether each is a longitude."""
+    if metric is None:
+        msg = '`radius` is for `metric="sphere"`, found with no metric: give both, or leave it out'
+        raise ValueError(msg)
     if metric != "sphere":
-        msg = f'`radius` and `metric` are for `metric="sphere"`, found metric={metric!r}'
+        msg = f'`metric` must be "sphere" or None, found {metric!r}'
         raise ValueError(msg)
     for option, value in others.items():
         if value != _PLAIN[option]:
             msg = (
-                f'`{option}` is not for `metric="sphere"`, which knows what lies beyond the ends; '
-                f"found {value!r}: leave it out"
+                f'`{option}` is not for `metric="sphere"`, whose formulas are of second order and '
+                f"know what lies beyond the ends; found {value!r}: leave it out"
             )
             raise CoordinateError(msg)
     if not isinstance(coord, str | list | tuple) or not all(isinstance(c, str) for c in coord):

@@ -51,8 +51,8 @@ def test_finds_x_and_y(x: Any, y: Any) -> None:
 @pytest.mark.parametrize(
     ("x", "y", "message"),
     [
-        (("a", {}), ("lat", {}), "no coordinate of the field is a longitude"),
-        (("lon", {"units": "m"}), ("lat", {}), "no coordinate of the field is a longitude"),
+        (("a", {}), ("lat", {}), "no longitude is found"),
+        (("lon", {"units": "m"}), ("lat", {}), "no longitude is found"),
         (("rlon", {"standard_name": "grid_longitude"}), ("lat", {}), "say which it is"),
         (("lon", {}), ("longitude", {}), "`longitude`, `lon` may all be the longitude"),
     ],
