@@ -18,6 +18,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -48,10 +49,11 @@ RESULTS = {
     for kind in INPUTS
 }
 
-# Of arrays that have to be copied, so many bytes at a time, yet so many maps: where the maps
-# are interleaved in memory, a cache line holds cells of as many.
+# Of arrays that have to be copied, so many bytes at a time, yet so many maps, of which a line of
+# the cache holds cells where they are interleaved in memory; and no fewer rows.
 _COPIED_BYTES = 2**20
 _COPIED_MAPS = 16
+_COPIED_ROWS = 8
 
 
 class Terms(NamedTuple):
@@ -196,7 +198,7 @@ class VectorOperator:
         Notes
         -----
         Cores in C order with y and x last, in the dtype of the arithmetic, are read where they
-        are. Others are copied, a few maps at a time.
+        are. Others are copied, a few rows of a few maps at a time.
         """
         blocks = (blocks,) if isinstance(blocks, Block) else blocks
         shape = blocks[0].core.shape
@@ -211,12 +213,13 @@ class VectorOperator:
         if all(map(self._direct, (*views, *(block.core for block in moved)))):
             fill(moved, views, workers)
             return results
-        for some in _some_maps(views[0].shape, views[0].itemsize):
-            copies = [np.empty(view[some].shape, self.computed) for view in views]
-            fill([self._copied(block, some) for block in moved], copies, workers)
+        for some, rows in _pieces(views[0].shape, views[0].itemsize):
+            parts = [self._copied(n, block, some, rows) for n, block in enumerate(moved)]
+            copies = [np.empty(parts[0].core.shape, self.computed) for _ in views]
+            fill(parts, copies, workers)
             for view, copied in zip(views, copies, strict=True):
                 with np.errstate(over="ignore"):  # as the loops, which give no warning either
-                    view[some] = copied
+                    view[some][..., rows, :] = copied
         return results
 
     def _direct(self, array: Array) -> bool:
@@ -239,26 +242,51 @@ class VectorOperator:
         start = (block.start[y], block.start[x])
         return Block(moved(block.core), start, faces, tuple(map(moved, block.extra)))
 
-    def _copied(self, block: Block, some: tuple[Any, ...]) -> Block:
-        """Return some maps of a block, as the loops take them."""
+    def _copied(self, number: int, block: Block, some: tuple[Any, ...], rows: slice) -> Block:
+        """Return some rows of some maps of a block, as the loops take them."""
 
         def copied(array: Array) -> Array:
-            return np.ascontiguousarray(array[some], self.computed)
+            return np.ascontiguousarray(array, self.computed)
 
-        faces = {axis: (copied(a), copied(b)) for axis, (a, b) in block.faces.items()}
-        extra = tuple(map(copied, block.extra))
-        return Block(copied(block.core), block.start, faces, extra)
+        core = block.core[some]
+        before, after = block.faces.get(0, (core[..., :0, :], core[..., :0, :]))
+        first, last = rows.start, rows.stop
+        sides = (
+            core[..., max(first - 2, 0) : first, :] if first else before[some],
+            core[..., last : last + 2, :] if last < core.shape[-2] else after[some],
+        )
+        faces = {0: (copied(sides[0]), copied(sides[1]))}
+        if 1 in block.faces:
+            west, east = (side[some][..., rows, :] for side in block.faces[1])
+            faces[1] = (copied(west), copied(east))
+        row, column = block.start
+        wanted = set(self._circles(number, row + first, last - first))
+        circles = self._circles(number, row, core.shape[-2])
+        extra = tuple(
+            copied(circle[some])
+            for circle, place in zip(block.extra, circles, strict=True)
+            if place in wanted
+        )
+        return Block(copied(core[..., rows, :]), (row + first, column), faces, extra)
 
 
-def _some_maps(shape: tuple[int, ...], itemsize: int) -> Iterator[tuple[Any, ...]]:
-    """Yield indices of a few maps at a time, together all of an array ``(..., y, x)``."""
-    if len(shape) == 2:
-        yield ()
+def _pieces(shape: tuple[int, ...], itemsize: int) -> Iterator[tuple[tuple[Any, ...], slice]]:
+    """Yield indices of a few maps at a time, and of a few of their rows, together all.
+
+    The first and the last rows are three at least, where there are as many, since so many are
+    looked at where the axis ends.
+    """
+    *leading, rows, columns = shape
+    maps = min(_COPIED_MAPS, leading[-1]) if leading else 1
+    step = max(_COPIED_BYTES // (maps * columns * itemsize), _COPIED_ROWS)
+    starts = range(0, max(rows - 2, 1), step)
+    cuts = [slice(i, j) for i, j in pairwise([*starts, rows])]
+    if not leading:
+        yield from (((), rows) for rows in cuts)
         return
-    step = max(_COPIED_BYTES // (math.prod(shape[-2:]) * itemsize), _COPIED_MAPS)
-    for place in np.ndindex(shape[:-3]):
-        for i in range(0, shape[-3], step):
-            yield (*place, slice(i, i + step))
+    for place in np.ndindex(*leading[:-1]):
+        for i in range(0, leading[-1], maps):
+            yield from (((*place, slice(i, i + maps)), rows) for rows in cuts)
 
 
 def vector_operator(

@@ -206,6 +206,26 @@ def test_bits_do_not_depend_on_blocks(
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("rows", ["poles", "halves", "regional"])
+@pytest.mark.parametrize("number", [21, 24, 25])
+def test_large_arrays_in_odd_layouts_are_copied_in_pieces(
+    kind: str, rows: str, number: int
+) -> None:
+    lat = np.linspace(-30, 40, number) if rows == "regional" else latitudes(rows, number)
+    columns = 2**14
+    lon = np.arange(columns) * (0.001 if rows == "regional" else 360 / columns)
+    grid = sphere(lon, lat, RADIUS)
+    rng = np.random.default_rng(4)
+    fields = rng.normal(size=(INPUTS[kind], 1, len(lat), columns)).astype("f4")
+    wide = np.zeros((INPUTS[kind], 1, len(lat) + 1, columns + 1), "f4")
+    wide[..., 1:, 1:] = fields
+    expected = computed(kind, grid, *fields, edge_order=2)
+    actual = computed(kind, grid, *wide[..., 1:, 1:], edge_order=2)
+    for one, other in zip(actual, expected, strict=True):
+        assert_same_bits(one, other)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("rows", ["poles", "halves"])
 def test_turning_and_rolling_the_axes_commutes(kind: str, rows: str) -> None:
     lat, lon = latitudes(rows, 8), np.arange(12) * 30.0
