@@ -45,9 +45,8 @@ def _rows(plan: Plan) -> Iterator[Row]:
     yield "source", f"{plan.source.name} (zarr v{plan.source.zarr_format})"
     unfinished = "; an unfinished job is there, to be resumed" if plan.unfinished else ""
     yield "target", describe(plan.target) + unfinished
-    yield "along", ", ".join(plan.selection.coords)
     for part in plan.parts:
-        yield from _part(part)
+        yield from _part(plan, part)
     if plan.copied:
         largest = format_bytes(max(plan.copied.values()))
         yield "copied", f"{', '.join(plan.copied)}; objects of {largest} at most"
@@ -78,12 +77,13 @@ def _rows(plan: Plan) -> Iterator[Row]:
         yield "", f"  copying: {largest}"
 
 
-def _part(part: Part) -> Iterator[Row]:
+def _part(plan: Plan, part: Part) -> Iterator[Row]:
     layout, grid = part.demand.target, part.grid
+    decoded = dict.fromkeys(str(one.decoded) for one in part.demand.inputs)
     names = ", ".join(output.name for output in part.outputs)
     yield (
-        part.variable,
-        f"-> {names}; {_size(grid.shape)} {part.demand.decoded} -> {layout.dtype}",
+        ", ".join(part.field.variables),
+        f"-> {names}; {_size(grid.shape)} {', '.join(decoded)} -> {layout.dtype}",
     )
     yield (
         "",
@@ -91,11 +91,8 @@ def _part(part: Part) -> Iterator[Row]:
         f"in {'shards' if layout.shard else 'chunks'} of {_size(layout.unit)}",
     )
     if grid.sweep is not None:
-        along = next(output.coord for output in part.outputs if output.axis == grid.sweep)
-        yield (
-            "",
-            f"{_of(grid.tasks, 'strip')} of up to {_of(grid.run, 'block')} along {along}",
-        )
+        dim = plan.source.dataset[part.field.variable].dims[grid.sweep]
+        yield "", f"{_of(grid.tasks, 'strip')} of up to {_of(grid.run, 'block')} along {dim}"
     yield (
         "",
         f"each source chunk is decoded {part.amplification:.2f} times"

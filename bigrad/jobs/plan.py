@@ -2,13 +2,14 @@
 
 import hashlib
 import json
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 from zarr.abc.store import Store
@@ -18,7 +19,7 @@ from zarr.storage import MemoryStore
 from bigrad.errors import CoordinateError, TargetError
 from bigrad.jobs import overview
 from bigrad.jobs.blocks import BlockGrid
-from bigrad.jobs.chunks import reader_of
+from bigrad.jobs.chunks import Writer, reader_of
 from bigrad.jobs.interrupt import deferred_interrupt
 from bigrad.jobs.journal import Journal, differences, read_job
 from bigrad.jobs.local import run_on_threads
@@ -30,13 +31,13 @@ from bigrad.jobs.memory import (
     settle_allocator,
 )
 from bigrad.jobs.objects import is_direct
-from bigrad.jobs.planner import MARGIN, Demand, Pass, choose, task_memory
+from bigrad.jobs.planner import MARGIN, Demand, Needed, Pass, choose, task_memory
 from bigrad.jobs.pool import Pool
 from bigrad.jobs.progress import Kind, telling
 from bigrad.jobs.remote import take_retries
 from bigrad.jobs.report import Progress, Report
-from bigrad.jobs.run import Copy, Stage, Work
-from bigrad.jobs.selection import Field, Output, Selection, select
+from bigrad.jobs.run import Copy, Input, Stage, Work
+from bigrad.jobs.selection import Field, Output, Selection, select, select_on_grid
 from bigrad.jobs.source import ObjectKeys, Source, layout_of, metadata_objects, open_source
 from bigrad.jobs.storage import Place, describe, located, options_of_places, remove_partial
 from bigrad.jobs.tally import Tally
@@ -52,17 +53,25 @@ from bigrad.jobs.target import (
 )
 from bigrad.labelled.attributes import derivative_attributes
 from bigrad.labelled.axes import Along, along
-from bigrad.labelled.coordinates import check_datetime_unit
+from bigrad.labelled.coordinates import check_datetime_unit, dimension_of
+from bigrad.labelled.sphere import is_latitude, is_longitude
 from bigrad.numerics import fused  # noqa: F401  (loads Numba, which counts in `_reserved`)
 from bigrad.numerics.operators import Block, Gradient
 from bigrad.numerics.schemes import Scheme
 from bigrad.numerics.spacing import from_coordinate, from_distance
+from bigrad.numerics.sphere import plane
 from bigrad.numerics.stencils import Reach
+from bigrad.numerics.vector_calculus import VectorOperator, vector_operator
 
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["Part", "Plan", "plan"]
+__all__ = ["KINDS", "Part", "Plan", "plan"]
+
+Kinds = Literal[
+    "gradient", "magnitude", "laplacian", "divergence", "vorticity", "deformation", "advection"
+]
+KINDS: tuple[Kinds, ...] = get_args(Kinds)
 
 # Arrays of float64, as long as a coordinate, that its spacing and weights take.
 _SPACING_ARRAYS = 12
@@ -82,14 +91,14 @@ _CONVERTED = 5
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """One pass over a variable.
+    """One pass over some variables.
 
     Attributes
     ----------
-    variable : str
-        The variable.
+    field : Field
+        The variables.
     outputs : tuple of Output
-        Its results that this pass makes.
+        Their results that this pass makes.
     demand : Demand
         What the planner knew of it.
     grid : BlockGrid
@@ -100,7 +109,7 @@ class Part:
         What a task on one of its blocks adds to the process, at most.
     """
 
-    variable: str
+    field: Field
     outputs: tuple[Output, ...]
     demand: Demand
     grid: BlockGrid
@@ -110,24 +119,24 @@ class Part:
     @property
     def name(self) -> str:
         """What the journal calls it."""
-        return f"{self.variable} along {', '.join(output.coord for output in self.outputs)}"
+        labels = ", ".join(output.coord for output in self.outputs)
+        if self.field.on_grid is None or self.field.on_grid.operator.kind == "components":
+            return f"{self.field.variable} along {labels}"
+        return f"{labels} of {', '.join(self.field.variables)}"
 
     @property
     def bytes_read(self) -> int:
         """Bytes of source chunks decoded; a chunk counts each time."""
-        return self.grid.read_units(self.demand.source.chunk) * self.demand.source.chunk_bytes
+        return self.demand.bytes_decoded(self.grid)
 
     @property
     def amplification(self) -> float:
         """How many times each source chunk is decoded, on average."""
-        chunks = np.prod(
-            [
-                -(-n // c)
-                for n, c in zip(self.demand.source.shape, self.demand.source.chunk, strict=True)
-            ],
-            dtype=float,
+        chunks = sum(
+            math.prod(-(-n // c) for n, c in zip(one.layout.shape, one.layout.chunk, strict=True))
+            for one in self.demand.inputs
         )
-        return float(self.grid.read_units(self.demand.source.chunk) / max(chunks, 1.0))
+        return sum(self.demand.units(self.grid)) / max(chunks, 1)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -363,7 +372,7 @@ class Plan:
     ) -> dict[str, Any]:
         """All that the bytes of the target depend on, as JSON has it, and the grids."""
         names = [
-            *(part.variable for part in self.parts),
+            *(name for part in self.parts for name in part.field.variables),
             *self.selection.companions,
             *coordinates,
         ]
@@ -382,6 +391,7 @@ class Plan:
             "operator": {
                 "coord": list(coordinates),
                 **asdict(self.scheme),
+                "kinds": self._kinds(),
                 "regular": self.regular,
                 "datetime_unit": self.datetime_unit,
                 "boundary": {
@@ -391,7 +401,7 @@ class Plan:
             "target": {key: json.loads(value.to_bytes()) for key, value in staged.items()},
             "passes": [
                 {
-                    "variable": part.variable,
+                    "variables": list(part.field.variables),
                     "axes": list(part.demand.reach),
                     "block": list(part.grid.block),
                     "sweep": part.grid.sweep,
@@ -406,7 +416,10 @@ class Plan:
     def _group_attributes(self) -> dict[str, Any]:
         """Attributes of the root; they name coordinates that no variable taken along names."""
         dataset = self.source.dataset
-        taken = [*(field.variable for field in self.selection.fields), *self.selection.companions]
+        taken = [
+            *(name for field in self.selection.fields for name in field.variables),
+            *self.selection.companions,
+        ]
         named = {
             word
             for name in taken
@@ -425,15 +438,18 @@ class Plan:
         scratch = MemoryStore()
         staged: dict[str, Buffer] = {}
         for part in self.parts:
-            variable = self.source.dataset[part.variable].variable
+            variable = self.source.dataset[part.field.variable].variable
             for output in part.outputs:
-                attributes = derivative_attributes(
-                    part.variable,
-                    variable.attrs,
-                    output.coord,
-                    coordinates[output.coord].units,
-                    self.scheme.order,
-                )
+                if part.field.on_grid is None:
+                    attributes = derivative_attributes(
+                        part.field.variable,
+                        variable.attrs,
+                        output.coord,
+                        coordinates[output.coord].units,
+                        self.scheme.order,
+                    )
+                else:
+                    attributes = dict(part.field.on_grid.attributes[output.name])
                 if "coordinates" in variable.encoding:
                     attributes["coordinates"] = variable.encoding["coordinates"]
                 array = part.result.stage(scratch, output.name, attributes)
@@ -443,34 +459,52 @@ class Plan:
         return staged
 
     def _work(self, part: Part, coordinates: Mapping[str, Along], pool: Pool) -> Work:
+        def writer(name: str | None) -> Writer | None:
+            if name is None:
+                return None
+            return part.result.writer(name, self.target, self.concurrency)
+
+        operators: list[tuple[Gradient | VectorOperator, tuple[Writer | None, ...]]] = (
+            [(on_grid.operator, tuple(map(writer, on_grid.results)))]
+            if (on_grid := part.field.on_grid)
+            else [
+                (
+                    _operator(part, output, coordinates[output.coord], self.scheme),
+                    (writer(output.name),),
+                )
+                for output in part.outputs
+            ]
+        )
         return Work(
             name=part.name,
-            dims=tuple(map(str, self.source.dataset[part.variable].dims)),
-            reader=reader_of(self.source.array(part.variable), self.concurrency),
-            packing=self.source.packing(part.variable),
-            chunk=part.demand.source.chunk,
+            dims=tuple(map(str, self.source.dataset[part.field.variable].dims)),
+            inputs=tuple(
+                Input(
+                    reader_of(self.source.array(name), self.concurrency),
+                    self.source.packing(name),
+                    needed.layout.chunk,
+                )
+                for name, needed in zip(part.field.variables, part.demand.inputs, strict=True)
+            ),
             grid=part.grid,
-            operators=tuple(
-                _operator(part, output, coordinates[output.coord], self.scheme)
-                for output in part.outputs
-            ),
-            writers=tuple(
-                part.result.writer(output.name, self.target, self.concurrency)
-                for output in part.outputs
-            ),
+            operators=tuple(operators),
             pool=pool,
         )
 
+    def _kinds(self) -> list[str]:
+        """Say what is computed, field by field, by all that decides it."""
+        return [
+            "gradient" if field.on_grid is None else _tokens(field.on_grid.operator)
+            for field in self.selection.fields
+        ]
+
     def _what(self) -> str:
-        fields = ", ".join(field.variable for field in self.selection.fields)
-        options = ", ".join(f"{key}={value!r}" for key, value in asdict(self.scheme).items())
+        parts = "; ".join(part.name for part in self.parts)
         beyond = "".join(
             f", {name} {boundary.kind}" for name, boundary in self.selection.boundaries.items()
         )
-        return (
-            f"bigrad {version('bigrad')}: derivative of {fields} along "
-            f"{', '.join(self.selection.coords)} ({options}{beyond}) of {self.source.name}"
-        )
+        options = ", ".join(f"{key}={value!r}" for key, value in asdict(self.scheme).items())
+        return f"bigrad {version('bigrad')}: {parts} ({options}{beyond}) of {self.source.name}"
 
     def __repr__(self) -> str:
         return overview.text(self)
@@ -483,10 +517,19 @@ def _operator(part: Part, output: Output, one: Along, scheme: Scheme) -> Gradien
     size = part.grid.shape[output.axis]
     return Gradient.along(
         {output.axis: from_distance(one.spacing, size)},
-        dtype=part.demand.decoded,
+        dtype=part.demand.inputs[0].decoded,
         boundaries={output.axis: one.boundary} if one.boundary else None,
         **asdict(scheme),
     )
+
+
+def _tokens(operator: VectorOperator) -> str:
+    """Return a short text that is another one where an operator on two axes is."""
+    digest = hashlib.sha256()
+    for term in operator.terms:
+        for factor in (term.m, term.t, *term.along_x[:2], *term.along_y[:2]):
+            digest.update(np.ascontiguousarray(factor).tobytes())
+    return f"{operator.kind} {digest.hexdigest()}"
 
 
 def _reporting(
@@ -502,8 +545,9 @@ def _reporting(
 def plan(
     source: Place,
     target: Place,
-    coord: str | Sequence[str],
+    coord: str | Sequence[str] | None = None,
     *,
+    operator: Kinds = "gradient",
     variables: Sequence[str] | None = None,
     memory: int | float | str = "2GiB",
     workers: int | None = None,
@@ -518,6 +562,10 @@ def plan(
     accuracy: int = 2,
     order: int = 1,
     regular: bool = False,
+    metric: Literal["sphere"] | None = None,
+    x: str | None = None,
+    y: str | None = None,
+    radius: float | None = None,
     overwrite: bool = False,
     storage_options: Mapping[str, Any] | None = None,
     target_options: Mapping[str, Any] | None = None,
@@ -535,10 +583,17 @@ def plan(
         Where the results go, in the same version of zarr. It must be another place.
     coord : str or sequence of str
         Coordinates to differentiate along; each must have one dimension. One name keeps the
-        variables' names, a sequence gives ``d<variable>_d<coordinate>``.
+        variables' names, a sequence gives ``d<variable>_d<coordinate>``. Not for the other
+        operators, whose coordinates are `x` and `y`.
+    operator : str, optional
+        ``"gradient"``; of two components of the wind ``"vorticity"``, ``"divergence"`` or
+        ``"deformation"``, of which the results have the names; of something and the wind
+        ``"advection"``; of any variables ``"magnitude"`` of their gradient or ``"laplacian"``,
+        under their own names.
     variables : sequence of str, optional
         Data variables to take, no coordinates, which go along; by default all. Those without
-        the dimension, and those that are not numeric, are copied.
+        the dimension, and those that are not numeric, are copied. Operators of the wind take
+        it here, the component to the east before the one to the north, and last.
     memory : int, float or str, optional
         The most that the process may hold, in bytes or as ``"512MiB"``; the interpreter and
         all else that the process holds already are included.
@@ -566,6 +621,13 @@ def plan(
         The first or the second derivative.
     regular : bool, optional
         Say that the coordinates are meant to have one step each, which rounding hides.
+    metric : {"sphere"}, optional
+        Longitude and latitude are on a sphere, and derivatives per metre.
+    x, y : str, optional
+        Coordinates to the east and to the north of an operator on two axes; by default those
+        that the conventions of CF, or their names, tell.
+    radius : float, optional
+        Of the sphere, in metres; by default that of the grid mapping, else 6371229.
     overwrite : bool, optional
         Replace an existing zarr hierarchy at `target`.
 
@@ -609,6 +671,9 @@ def plan(
     if codec is not None and codec not in CODECS:
         msg = f"`codec` must be one of {', '.join(map(repr, CODECS))}, found {codec!r}"
         raise ValueError(msg)
+    if operator not in KINDS:
+        msg = f"`operator` must be one of {', '.join(map(repr, KINDS))}, found {operator!r}"
+        raise ValueError(msg)
     settle_allocator()
     source_options, target_options = options_of_places(
         source, target, storage_options, target_options
@@ -616,7 +681,35 @@ def plan(
     opened = open_source(source, options=source_options)
     place = open_target(target, options=target_options)
     check_target(opened.store, place, overwrite=overwrite, resume=True)
-    selection = select(opened, coord, variables, scheme, boundary, period)
+    if operator == "gradient" and metric is None:
+        if radius is not None or x is not None or y is not None:
+            msg = "`x`, `y` and `radius` are for other operators, or `metric`; leave them out"
+            raise ValueError(msg)
+        if coord is None:
+            msg = "`coord` is missing: name the coordinates to differentiate along"
+            raise CoordinateError(msg)
+        selection = select(opened, coord, variables, scheme, boundary, period)
+    else:
+        _check_plain(
+            operator, scheme, boundary=boundary, period=period, regular=regular,
+            datetime_unit=datetime_unit,
+        )  # fmt: skip
+        if operator == "gradient":
+            x, y = _east_and_north(opened, coord)
+        elif coord is not None:
+            msg = f"`coord` is for gradients, found {coord!r} with {operator!r}; use `x` and `y`"
+            raise CoordinateError(msg)
+        selection = select_on_grid(
+            opened,
+            "components" if operator == "gradient" else operator,
+            variables,
+            metric=metric,
+            x=x,
+            y=y,
+            radius=radius,
+            edge_order=scheme.edge_order,
+            coords=coord,
+        )
     chunks = _sizes(opened, selection, "chunks", chunks or {})
     shards = _sizes(opened, selection, "shards", shards or {})
     fields = selection.fields
@@ -638,8 +731,8 @@ def plan(
     )
     parts = tuple(
         Part(
-            field.variable,
-            tuple(output for output in field.outputs if output.axis in one.demand.reach),
+            field,
+            tuple(output for output in field.outputs if output.axis in one.demand.outputs),
             one.demand,
             one.grid,
             result,
@@ -681,14 +774,14 @@ def _given(
                 ),
             )
             for entry in job["passes"]
-            if entry["variable"] == field.variable
-            and set(entry["axes"]) <= set(field.axes)
+            if entry["variables"] == list(field.variables)
+            and set(entry["axes"]) <= set(demand.reach)
             and len(entry["block"]) == len(demand.target.shape)
         )
         for field, demand in zip(fields, demands, strict=True)
     ]
     axes = [sorted(axis for one in some for axis in one.demand.reach) for some in passes]
-    return passes if axes == [sorted(field.axes) for field in fields] else None
+    return passes if axes == [sorted(demand.reach) for demand in demands] else None
 
 
 def _checked_workers(workers: Any) -> int | None:
@@ -731,7 +824,10 @@ def _result(
     shards: Mapping[str, int],
     codec: str | None,
 ) -> ResultArray:
-    dtype = Gradient.along({}, dtype=source.dataset[field.variable].dtype).dtype
+    if field.on_grid is None:
+        dtype = Gradient.along({}, dtype=source.dataset[field.variable].dtype).dtype
+    else:
+        dtype = field.on_grid.operator.dtype
     return result_array(source, field.variable, dtype, chunks, shards, codec)
 
 
@@ -743,35 +839,103 @@ def _demand(
     scheme: Scheme,
     target: Store,
 ) -> Demand:
-    array, decoded = source.array(field.variable), source.dataset[field.variable].dtype
+    asked = (1,) if is_direct(source.store) and is_direct(target) else _CONCURRENCIES
+    writing = {n: result.writer("", target, n).working_bytes for n in asked}
+    if field.on_grid is not None:
+        operator = field.on_grid.operator
+        return Demand(
+            inputs=tuple(
+                _needed(source, name, asked, operator.circles(number))
+                for number, name in enumerate(field.variables)
+            ),
+            target=result.layout,
+            writing=writing,
+            temporaries=len(operator.dtypes) - len(field.outputs),
+            reach=operator.reach,
+            outputs={operator.axes[0]: len(field.outputs)},
+            together=True,
+            circle=operator.axes,
+        )
+    decoded = source.dataset[field.variable].dtype
     scheme.check_dtype(decoded)
-    for output in field.outputs:
-        if output.coord in selection.boundaries:
-            selection.boundaries[output.coord].check(decoded)
+    return Demand(
+        inputs=(_needed(source, field.variable, asked),),
+        target=result.layout,
+        writing=writing,
+        temporaries=_temporaries(decoded, scheme),
+        reach=_reach(result.layout.shape, selection, field, scheme, decoded),
+        outputs={
+            axis: sum(output.axis == axis for output in field.outputs) for axis in field.axes
+        },
+    )
+
+
+def _needed(source: Source, name: str, asked: Sequence[int], circles: int = 0) -> Needed:
+    array = source.array(name)
+    return Needed(
+        layout=layout_of(array),
+        decoded=source.dataset[name].dtype,
+        packed=source.packing(name) is not None,
+        reading={n: reader_of(array, n).working_bytes for n in asked},
+        circles=circles,
+    )
+
+
+def _reach(
+    shape: Sequence[int],
+    selection: Selection,
+    field: Field,
+    scheme: Scheme,
+    dtype: np.dtype[Any],
+) -> dict[int, Reach]:
     reach: dict[int, Reach] = {}
     for output in field.outputs:
-        size, boundary = array.shape[output.axis], selection.boundaries.get(output.coord)
-        found = scheme.reach(size, boundary)
+        boundary = selection.boundaries.get(output.coord)
+        if boundary is not None:
+            boundary.check(dtype)
+        found = scheme.reach(shape[output.axis], boundary)
         if reach.setdefault(output.axis, found) != found:
             msg = (
                 f"`boundary` of {output.coord!r} is not that of another coordinate along the same "
                 "dimension, and one read cannot serve both; give one of them at a time"
             )
             raise CoordinateError(msg)
-    asked = (1,) if is_direct(source.store) and is_direct(target) else _CONCURRENCIES
-    return Demand(
-        source=layout_of(array),
-        target=result.layout,
-        decoded=decoded,
-        packed=source.packing(field.variable) is not None,
-        reading={n: reader_of(array, n).working_bytes for n in asked},
-        writing={n: result.writer("", target, n).working_bytes for n in asked},
-        temporaries=_temporaries(decoded, scheme),
-        reach=reach,
-        outputs={
-            axis: sum(output.axis == axis for output in field.outputs) for axis in field.axes
-        },
-    )
+    return reach
+
+
+def _check_plain(operator: str, scheme: Scheme, **others: Any) -> None:
+    """Refuse options that have no meaning, or no formulas yet, on two axes together."""
+    found = {**asdict(replace(scheme, edge_order=1)), **others}
+    plain = {**asdict(Scheme()), "boundary": None, "period": None, "regular": False}
+    for option, value in found.items():
+        if value != plain.get(option):
+            what = '`metric="sphere"`' if operator == "gradient" else repr(operator)
+            msg = (
+                f"`{option}` is not for {what}, whose formulas are of second order and know what "
+                f"lies beyond the ends; found {value!r}: leave it out"
+            )
+            raise CoordinateError(msg)
+
+
+def _east_and_north(
+    source: Source, coord: str | Sequence[str] | None
+) -> tuple[str | None, str | None]:
+    """Which of the coordinates, one or two, is the longitude, and which is the latitude."""
+    names = [coord] if isinstance(coord, str) else list(coord or ())
+    which: dict[str, str] = {}
+    for name in names:
+        dimension_of(source.dataset, name)
+        variable = source.dataset.coords[name].variable
+        for axis, test in (("x", is_longitude), ("y", is_latitude)):
+            if test(name, variable):
+                which[axis] = name
+    if not names or len(which) < len(names):
+        msg = (
+            f"`coord` must name a longitude, a latitude, or one of each for "
+            f'`metric="sphere"`; found {coord!r}'
+        )
+        raise CoordinateError(msg)
+    return which.get("x"), which.get("y")
 
 
 def _temporaries(dtype: np.dtype[Any], scheme: Scheme) -> int:
@@ -786,22 +950,28 @@ def _reserved(
 ) -> int:
     """Bytes that the process will hold without any task."""
     for field, demand in zip(selection.fields, demands, strict=True):
-        _warm(demand, scheme)
+        _warm(field, demand, scheme)
         # Loads the parser of units, where there are any.
         derivative_attributes(None, source.dataset[field.variable].attrs, "", "s")
     points = sum(source.dataset[name].size for name in selection.coords)
     return resident_memory() + points * 8 * _SPACING_ARRAYS
 
 
-def _warm(demand: Demand, scheme: Scheme) -> None:
+def _warm(field: Field, demand: Demand, scheme: Scheme) -> None:
     """Compute a little, so that what it takes is part of what the process is seen to hold."""
+    dtypes = [one.decoded for one in demand.inputs]
+    if field.on_grid is not None:
+        small = plane(np.arange(3.0), np.arange(3.0))
+        operator = vector_operator(field.on_grid.operator.kind, small, (0, 1), dtypes)
+        operator.apply([Block(np.ones((3, 3), dtype), (0, 0)) for dtype in dtypes])
+        return
     size = max(scheme.ends, 4)
     shape = (size,) * len(demand.target.shape)
     for positions in (np.arange(size), np.arange(size) ** 2):
         for axis in demand.reach:
             spacings = {axis: from_coordinate(positions)}
-            operator = Gradient.along(spacings, dtype=demand.decoded, **asdict(scheme))
-            operator.apply(Block(np.ones(shape, demand.decoded), (0,) * len(shape)))
+            gradient = Gradient.along(spacings, dtype=dtypes[0], **asdict(scheme))
+            gradient.apply(Block(np.ones(shape, dtypes[0]), (0,) * len(shape)))
 
 
 def _object_bytes(source: Source, name: str) -> int:

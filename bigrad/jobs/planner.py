@@ -15,13 +15,13 @@ import numpy as np
 from dask.utils import format_bytes
 
 from bigrad.errors import MemoryCeilingError
-from bigrad.jobs.blocks import BlockGrid
+from bigrad.jobs.blocks import BlockGrid, count_along
 from bigrad.jobs.memory import MiB, TaskMemory
 from bigrad.jobs.source import Layout
 from bigrad.numerics.stencils import Reach
 from bigrad.numerics.threads import cores
 
-__all__ = ["MARGIN", "Choice", "Demand", "Pass", "choose", "task_memory"]
+__all__ = ["MARGIN", "Choice", "Demand", "Needed", "Pass", "choose", "task_memory"]
 
 # Kept free under the ceiling for what the formula does not count: threads, the event loop's
 # queues, modules that load on first use, and holes between the arrays in the heap.
@@ -45,37 +45,97 @@ _LONGEST_RUN = 64
 
 
 @dataclass(frozen=True)
-class Demand:
-    """What the planner knows of a variable to differentiate.
+class Needed:
+    """What the planner knows of a variable that is read.
 
     Attributes
     ----------
-    source, target : Layout
-        How the variable and each result lie in their stores.
+    layout : Layout
+        How it lies in its store.
     decoded : numpy.dtype
-        Of the variable's values once decoded.
+        Of its values once decoded.
     packed : bool
         Whether decoding makes new values of the stored ones.
-    reading, writing : mapping of int to int
-        Bytes that reading or writing takes besides the values, by the number of chunks that
-        are asked for at a time: more than one only of a store on another machine.
-    temporaries : int
-        Arrays of the result's size that computing needs besides the result.
-    reach : mapping of int to Reach
-        How far the derivatives look, for each axis that they are along.
-    outputs : mapping of int to int
-        The number of results along each of these.
+    reading : mapping of int to int
+        Bytes that reading takes besides the values, by the number of chunks that are asked for
+        at a time: more than one only of a store on another machine.
+    circles : int
+        At how many ends of `Demand.circle` a block needs a whole circle besides.
     """
 
-    source: Layout
-    target: Layout
+    layout: Layout
     decoded: np.dtype[Any]
     packed: bool
     reading: Mapping[int, int]
+    circles: int = 0
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What the planner knows of what is to be computed together.
+
+    Attributes
+    ----------
+    inputs : tuple of Needed
+        The variables that are read.
+    target : Layout
+        How each result lies in its store.
+    writing : mapping of int to int
+        Bytes that writing takes besides the values, by the number of chunks on their way.
+    temporaries : int
+        Arrays of the result's size that computing needs besides the result.
+    reach : mapping of int to Reach
+        How far what is computed looks, by axis.
+    outputs : mapping of int to int
+        The number of results by axis, where each is about one axis and can be computed by
+        itself; else of all results, by one of the axes.
+    together : bool
+        Whether all results are computed at once.
+    circle : tuple of int or None
+        The axes of rows and along circles, where blocks may need circles.
+    """
+
+    inputs: tuple[Needed, ...]
+    target: Layout
     writing: Mapping[int, int]
     temporaries: int
     reach: Mapping[int, Reach]
     outputs: Mapping[int, int]
+    together: bool = False
+    circle: tuple[int, int] | None = None
+
+    @property
+    def concurrencies(self) -> tuple[int, ...]:
+        """Numbers of chunks that may be asked for at a time."""
+        return tuple(self.writing)
+
+    def units(self, grid: BlockGrid) -> tuple[int, ...]:
+        """How many times a chunk of each input is decoded in all, exactly."""
+        return tuple(
+            grid.read_units(one.layout.chunk) + self._circle_units(grid, one)
+            for one in self.inputs
+        )
+
+    def bytes_decoded(self, grid: BlockGrid) -> int:
+        """Bytes of source chunks decoded; a chunk counts each time."""
+        units = self.units(grid)
+        return sum(n * one.layout.chunk_bytes for n, one in zip(units, self.inputs, strict=True))
+
+    def _circle_units(self, grid: BlockGrid, one: Needed) -> int:
+        if self.circle is None or not one.circles:
+            return 0
+        y, x = self.circle
+        # A block that holds whole circles, and more than the pole, holds what it needs.
+        if grid.block[x] >= grid.shape[x] and grid.block[y] > 1:
+            return 0
+        chunk = one.layout.chunk
+        others = (
+            count_along(grid.shape[axis], grid.block[axis], chunk[axis], None).core
+            for axis in range(len(grid.shape))
+            if axis not in self.circle
+        )
+        around = grid.counts[x] * -(-grid.shape[x] // chunk[x])
+        return one.circles * around * math.prod(others)
 
     @property
     def result_bytes(self) -> int:
@@ -96,6 +156,8 @@ class Demand:
 
     def along(self, axes: Sequence[int]) -> "Demand":
         """Return the same for the results along some of the axes."""
+        if self.together:
+            return self
         outputs = {axis: self.outputs[axis] for axis in axes}
         return replace(self, reach={axis: self.reach[axis] for axis in axes}, outputs=outputs)
 
@@ -138,14 +200,17 @@ class Choice:
 def task_memory(demand: Demand, grid: BlockGrid, concurrency: int) -> TaskMemory:
     """Most bytes that a task of `grid` adds, by the terms of `TaskMemory`."""
     cells = grid.largest()
-    carried = cells.carried + (cells.piece if grid.run > 1 else 0)
+    ahead = cells.piece if grid.run > 1 else 0
+    itemsizes = [one.decoded.itemsize for one in demand.inputs]
+    packed = [one for one in demand.inputs if one.packed]
+    results = sum(demand.outputs.values()) if demand.together else 1
     return TaskMemory(
-        carried=carried * demand.decoded.itemsize,
-        stored=cells.piece * demand.source.dtype.itemsize,
-        reading=demand.reading[concurrency],
-        decoded=cells.piece * (2 * demand.decoded.itemsize + 2) if demand.packed else 0,
-        data=cells.piece * demand.decoded.itemsize,
-        result=cells.core * demand.target.dtype.itemsize * (1 + demand.temporaries),
+        carried=(cells.carried + ahead) * sum(itemsizes),
+        stored=cells.piece * sum(one.layout.dtype.itemsize for one in demand.inputs),
+        reading=max(one.reading[concurrency] for one in demand.inputs),
+        decoded=max((cells.piece * (2 * one.decoded.itemsize + 2) for one in packed), default=0),
+        data=cells.piece * sum(itemsizes),
+        result=cells.core * demand.target.dtype.itemsize * (results + demand.temporaries),
         writing=demand.writing[concurrency],
     )
 
@@ -193,7 +258,7 @@ def choose(
     )
     best: tuple[float, Choice] | None = None
     for count in range(1, processors + 1) if workers is None else (workers,):
-        for concurrency in demands[0].reading:
+        for concurrency in demands[0].concurrencies:
             share = (ceiling - reserved - MARGIN) // count
             if share < max(copied.values(), default=0):
                 break
@@ -212,6 +277,8 @@ def choose(
 
 def _ways(demand: Demand, processors: int) -> "list[tuple[_Table, ...]]":
     """Split the axes of a variable into passes in every way; one for each axis comes last."""
+    if demand.together:
+        return [(_Table.of(demand, _candidates(demand, processors)),)]
     tables = {
         axes: _Table.of(part, _candidates(part, processors))
         for axes in _subsets(tuple(demand.reach))
@@ -266,8 +333,10 @@ def _refusal(
     count: int,
     copied: Mapping[str, int],
 ) -> str:
-    widest = max(tables, key=lambda table: float(table.bytes_at(min(table.demand.reading)).min()))
-    largest = int(widest.bytes_at(min(widest.demand.reading)).min())
+    widest = max(
+        tables, key=lambda table: float(table.bytes_at(min(table.demand.concurrencies)).min())
+    )
+    largest = int(widest.bytes_at(min(widest.demand.concurrencies)).min())
     target = widest.demand.target
     unit = " x ".join(map(str, target.unit))
     adds = f"a task on the smallest block of whole chunks ({unit} cells)"
@@ -297,6 +366,7 @@ class _Table:
     tasks: np.ndarray
     blocks: np.ndarray
     decoded_units: np.ndarray
+    decoded_bytes: np.ndarray
     memory: dict[int, np.ndarray]
 
     @classmethod
@@ -307,10 +377,11 @@ class _Table:
             grids,
             np.array([grid.tasks for grid in grids], float),
             np.array([len(grid) for grid in grids], float),
-            np.array([grid.read_units(demand.source.chunk) for grid in grids], float),
+            np.array([sum(demand.units(grid)) for grid in grids], float),
+            np.array([demand.bytes_decoded(grid) for grid in grids], float),
             {
                 c: np.array([task_memory(demand, grid, c).total for grid in grids], float)
-                for c in demand.reading
+                for c in demand.concurrencies
             },
         )
 
@@ -329,7 +400,7 @@ class _Table:
 
     def _seconds(self, workers: int, concurrency: int, processors: int) -> np.ndarray:
         demand = self.demand
-        read, written = self.decoded_units * demand.source.chunk_bytes, demand.result_bytes
+        read, written = self.decoded_bytes, demand.result_bytes
         work = (
             read / _DECODE_RATE
             + written / _ENCODE_RATE
@@ -337,7 +408,7 @@ class _Table:
             + (self.decoded_units + demand.written_chunks) * _CHUNK_SECONDS
             + (self.tasks + self.blocks) * _TASK_SECONDS
         )
-        if len(demand.reading) > 1:
+        if len(demand.concurrencies) > 1:
             asked = np.minimum(concurrency, self.decoded_units / np.maximum(self.blocks, 1))
             work += (self.decoded_units + demand.written_chunks) * _REMOTE_SECONDS / asked
         # The last round may leave workers idle.
@@ -351,9 +422,11 @@ class _Table:
 def _candidates(demand: Demand, processors: int) -> Iterator[BlockGrid]:
     shape, unit = demand.target.shape, demand.target.unit
     most = max(3, int(_MOST_CANDIDATES ** (1 / len(shape))))
+    common = [
+        math.lcm(*(one.layout.chunk[axis] for one in demand.inputs)) for axis in range(len(shape))
+    ]
     along = [
-        _lengths(n, u, math.lcm(u, c), most)
-        for n, u, c in zip(shape, unit, demand.source.chunk, strict=True)
+        _lengths(n, u, math.lcm(u, c), most) for n, u, c in zip(shape, unit, common, strict=True)
     ]
     for block in product(*along):
         grid = demand.grid(block)

@@ -5,7 +5,7 @@ no more of a stage than that.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,8 +19,9 @@ from bigrad.jobs.pool import Pool
 from bigrad.jobs.source import ObjectKeys, Packing
 from bigrad.jobs.storage import copy_objects
 from bigrad.numerics.operators import Block, Gradient
+from bigrad.numerics.vector_calculus import VectorOperator
 
-__all__ = ["Copy", "Done", "Halt", "Stage", "Task", "Work"]
+__all__ = ["Copy", "Done", "Halt", "Input", "Stage", "Task", "Work"]
 
 Array = np.ndarray[Any, Any]
 
@@ -147,39 +148,60 @@ class Copy:
 
 
 @dataclass(frozen=True, eq=False)
+class Input:
+    """A variable that is read.
+
+    Attributes
+    ----------
+    reader : Reader
+        Reads it as it is stored.
+    packing : Packing or None
+        Decodes what is stored.
+    chunk : tuple of int
+        Of its store.
+    """
+
+    reader: Reader
+    packing: Packing | None
+    chunk: tuple[int, ...]
+
+    def load(self, region: Region, pool: Pool) -> Array:
+        """Read and decode some cells."""
+        shape = tuple(cells.stop - cells.start for cells in region)
+        stored = self.reader.read(region, pool.empty(shape, self.reader.dtype))
+        return stored if self.packing is None else self.packing.decode(stored)
+
+    def bytes_of(self, region: Region) -> int:
+        """Bytes of the chunks that a region touches, decompressed."""
+        return touched(region, self.chunk) * self.reader.chunk_bytes
+
+
+@dataclass(frozen=True, eq=False)
 class Work:
-    """The blocks of one variable, for the results of one pass over it.
+    """The blocks of one pass over some variables.
 
     Attributes
     ----------
     name : str
         What the journal calls it.
     dims : tuple of str
-        Of the variable.
-    reader : Reader
-        Reads the variable as it is stored.
-    packing : Packing or None
-        Decodes what is stored.
-    chunk : tuple of int
-        Of the source.
+        Of the variables.
+    inputs : tuple of Input
+        The variables, all of one shape.
     grid : BlockGrid
-        Its blocks.
-    operators : tuple of Gradient
-        For each result.
-    writers : tuple of Writer
-        For each result.
+        Their blocks.
+    operators : tuple of (operator, tuple of Writer or None)
+        What is computed, one after the other, and where each of its results is written; None
+        where it is not.
     pool : Pool
         Memory for blocks.
     """
 
     name: str
     dims: tuple[str, ...]
-    reader: Reader
-    packing: Packing | None
-    chunk: tuple[int, ...]
+    inputs: tuple[Input, ...]
     grid: BlockGrid
-    operators: tuple[Gradient, ...]
-    writers: tuple[Writer, ...]
+    operators: tuple[tuple[Gradient | VectorOperator, tuple[Writer | None, ...]], ...]
     pool: Pool
 
     @property
@@ -194,20 +216,20 @@ class Work:
     def perform(self, first: int, stop: int, halt: Halt) -> Done:
         """Read, differentiate and write the blocks of one run."""
         done, regions = Done(), self.grid.reads(first, stop)
-        blocks = self.blocks(first, stop)
+        blocks = zip(*(self.blocks(one, first, stop) for one in self.inputs), strict=True)
         for number in range(first, stop):
             if halt.is_set():
                 break
             done += self._compute(number, next(regions), blocks)
         return done
 
-    def blocks(self, first: int, stop: int) -> Iterator[Block]:
+    def blocks(self, source: Input, first: int, stop: int) -> Iterator[Block]:
         """Read the blocks of one run, each when it is asked for.
 
         Along the axis that the run follows, a block's neighbours are the blocks before and
         after it: of the one before the slab is kept, the one after is read ahead.
         """
-        pieces = (_Piece.read(self, reads) for reads in self.grid.reads(first, stop))
+        pieces = (_Piece.read(source, reads, self.pool) for reads in self.grid.reads(first, stop))
         current, kept = next(pieces), None
         for number in range(first, stop):
             following = next(pieces, None)
@@ -243,35 +265,51 @@ class Work:
         cells = self.grid.region(number)[axis]
         return self.grid.reach[axis].window(cells.start, cells.stop)
 
-    def _compute(self, number: int, reads: Reads, blocks: Iterator[Block]) -> Done:
+    def _compute(self, number: int, reads: Reads, several: Iterator[tuple[Block, ...]]) -> Done:
         region = self.grid.region(number)
+        read = sum(one.bytes_of(part) for one in self.inputs for part in reads.regions)
+        written = 0
         try:
-            block = next(blocks)
+            blocks = next(several)
         except SourceError:
             raise
         except Exception as exc:
             msg = f"reading {self._place(number)} failed: {_said(exc)}"
             raise SourceError(msg) from exc
-        written = 0
-        for operator, writer in zip(self.operators, self.writers, strict=True):
-            # One at a time: of all results, only one is held in memory.
-            values = self.pool.empty(block.core.shape, operator.dtype)
-            operator.apply(block, [values])
-            try:
-                writer.write(region, values)
-            except Exception as exc:
-                msg = f"writing {self._place(number)} failed: {_said(exc)}"
-                raise TargetError(msg) from exc
-            written += values.nbytes
-            del values
-        chunks = sum(touched(region, self.chunk) for region in reads.regions)
-        return Done(1, 1, chunks * self.reader.chunk_bytes, written, peak=peak_memory() or 0)
+        for operator, writers in self.operators:
+            if isinstance(operator, VectorOperator):
+                blocks, more = self._with_extra(operator, blocks)
+                read += more
+            # Of all operators, the results of only one are held in memory.
+            results = [self.pool.empty(blocks[0].core.shape, operator.dtype) for _ in writers]
+            operator.apply(blocks if len(blocks) > 1 else blocks[0], results)  # type: ignore[arg-type]
+            for writer, values in zip(writers, results, strict=True):
+                if writer is None:
+                    continue
+                try:
+                    writer.write(region, values)
+                except Exception as exc:
+                    msg = f"writing {self._place(number)} failed: {_said(exc)}"
+                    raise TargetError(msg) from exc
+                written += values.nbytes
+            del results, values
+        return Done(1, 1, read, written, peak=peak_memory() or 0)
 
-    def load(self, region: Region) -> Array:
-        """Read and decode some cells."""
-        shape = tuple(cells.stop - cells.start for cells in region)
-        stored = self.reader.read(region, self.pool.empty(shape, self.reader.dtype))
-        return stored if self.packing is None else self.packing.decode(stored)
+    def _with_extra(
+        self, operator: VectorOperator, blocks: tuple[Block, ...]
+    ) -> tuple[tuple[Block, ...], int]:
+        """Give blocks what the operator wants besides, and count the bytes that this takes."""
+        found, read = [], 0
+        for number, (source, block) in enumerate(zip(self.inputs, blocks, strict=True)):
+            extra = []
+            for region in operator.extra(number, block.start, block.core.shape):
+                inside = _within(region, block)
+                extra.append(
+                    source.load(region, self.pool) if inside is None else block.core[inside]
+                )
+                read += source.bytes_of(region) if inside is None else 0
+            found.append(replace(block, extra=tuple(extra)))
+        return tuple(found), read
 
     def _place(self, number: int) -> str:
         cells = ", ".join(
@@ -290,10 +328,10 @@ class _Piece:
     slabs: dict[int, tuple[list[Array], list[Array]]]
 
     @classmethod
-    def read(cls, work: Work, reads: Reads) -> "_Piece":
-        data = work.load(reads.core)
+    def read(cls, source: Input, reads: Reads, pool: Pool) -> "_Piece":
+        data = source.load(reads.core, pool)
         slabs = {
-            axis: ([work.load(r) for r in before], [work.load(r) for r in after])
+            axis: ([source.load(r, pool) for r in before], [source.load(r, pool) for r in after])
             for axis, (before, after) in reads.faces.items()
         }
         return cls(data, reads.inside, slabs)
@@ -313,6 +351,19 @@ class _Piece:
 
     def _beside(self, axis: int, start: int, stop: int) -> Array:
         return self.data[(*self.inside[:axis], slice(start, stop), *self.inside[axis + 1 :])]
+
+
+def _within(region: Region, block: Block) -> Region | None:
+    """Return where a region lies in the core of a block; None where some of it does not."""
+    inside = tuple(
+        slice(cells.start - first, cells.stop - first)
+        for cells, first in zip(region, block.start, strict=True)
+    )
+    fits = all(
+        cells.start >= 0 and cells.stop <= size
+        for cells, size in zip(inside, block.core.shape, strict=True)
+    )
+    return inside if fits else None
 
 
 def _joined(slabs: Sequence[Array], axis: int) -> Array:

@@ -8,13 +8,21 @@ import xarray as xr
 
 from bigrad.errors import CoordinateError, SourceError, TargetError
 from bigrad.jobs.source import Source
-from bigrad.labelled.attributes import derivative_name, describing
+from bigrad.labelled.attributes import (
+    derivative_attributes,
+    derivative_name,
+    describing,
+    vector_attributes,
+)
 from bigrad.labelled.axes import boundaries_by_name
 from bigrad.labelled.coordinates import dimension_of
+from bigrad.labelled.sphere import horizontal
+from bigrad.labelled.vectors import check_winds
 from bigrad.numerics.boundaries import Boundary
 from bigrad.numerics.schemes import Scheme
+from bigrad.numerics.vector_calculus import INPUTS, RESULTS, VectorOperator, vector_operator
 
-__all__ = ["Field", "Output", "Selection", "select"]
+__all__ = ["Field", "OnGrid", "Output", "Selection", "select", "select_on_grid"]
 
 
 @dataclass(frozen=True)
@@ -26,9 +34,10 @@ class Output:
     name : str
         In the target.
     coord : str
-        The coordinate that it is differentiated along.
+        The coordinate that it is differentiated along; of what is about two of them, what it is
+        called, such as "vorticity".
     axis : int
-        The axis of that coordinate.
+        The axis of that coordinate, or of the one to the north.
     """
 
     name: str
@@ -36,12 +45,47 @@ class Output:
     axis: int
 
 
+@dataclass(frozen=True, eq=False)
+class OnGrid:
+    """What is computed on two axes together.
+
+    Attributes
+    ----------
+    operator : VectorOperator
+        Decided for the variables.
+    results : tuple of str or None
+        For each result of the operator its name in the target; None where it is not asked for.
+    attributes : mapping of str to mapping
+        By these names.
+    """
+
+    operator: VectorOperator
+    results: tuple[str | None, ...]
+    attributes: Mapping[str, Mapping[Any, Any]]
+
+
 @dataclass(frozen=True)
 class Field:
-    """A variable to differentiate, and its results."""
+    """Variables that are read together, and their results.
 
-    variable: str
+    Attributes
+    ----------
+    variables : tuple of str
+        One to differentiate, or those that an operator on two axes takes.
+    outputs : tuple of Output
+        The results.
+    on_grid : OnGrid or None
+        Of an operator on two axes.
+    """
+
+    variables: tuple[str, ...]
     outputs: tuple[Output, ...]
+    on_grid: OnGrid | None = None
+
+    @property
+    def variable(self) -> str:
+        """The first variable, whose dimensions and chunks the results have."""
+        return self.variables[0]
 
     @property
     def axes(self) -> tuple[int, ...]:
@@ -127,7 +171,7 @@ def select(
             )
             for c in along
         )
-        fields.append(Field(name, outputs))
+        fields.append(Field((name,), outputs))
     if not fields:
         what = "no data variable" if variables is None else f"none of {_quoted(wanted)}"
         msg = (
@@ -136,7 +180,137 @@ def select(
             "there is nothing to differentiate"
         )
         raise SourceError(msg)
-    taken = {field.variable for field in fields}
+    return _selection(source, dims, boundaries, fields, wanted)
+
+
+def select_on_grid(
+    source: Source,
+    kind: str,
+    variables: Sequence[str] | None,
+    *,
+    metric: str | None,
+    x: str | None,
+    y: str | None,
+    radius: float | None,
+    edge_order: int,
+    coords: Sequence[str] | str | None = None,
+) -> Selection:
+    """Decide the results and the companions of an operator on two axes; coordinates are read.
+
+    Parameters
+    ----------
+    source : Source
+        The group to read from.
+    kind : str
+        One of `bigrad.numerics.vector_calculus.INPUTS`.
+    variables : sequence of str or None
+        Those that the operator takes; of operators that take one, any number, and None for all
+        that lie on the grid.
+    metric, x, y, radius, edge_order
+        As the accessor takes them.
+    coords : str or sequence of str, optional
+        Of "components", along which the derivatives are asked for.
+
+    Returns
+    -------
+    Selection
+
+    Raises
+    ------
+    CoordinateError
+        Where there is no such grid.
+    SourceError
+        Where a variable is unknown, or none can be taken.
+    TargetError
+        Where two variables of the target would have one name.
+    """
+    dataset, count = source.dataset, INPUTS[kind]
+    wanted = _wanted(source, variables)
+    if count > 1:
+        if variables is None or len(wanted) != count:
+            msg = (
+                f"`variables` of {kind!r} must be {count} names, the components of the wind to "
+                f"the east and to the north last; found {_quoted(variables or ())}"
+            )
+            raise SourceError(msg)
+        groups = [wanted]
+    else:
+        described = describing(dataset.variables)
+        groups = [
+            (name,)
+            for name in wanted
+            if variables is not None
+            or (source.is_numeric(name) and name not in described and dataset[name].ndim > 1)
+        ]
+    options = {"metric": metric, "x": x, "y": y, "radius": radius}
+    fields = [_field_on_grid(source, kind, names, coords, edge_order, options) for names in groups]
+    if not fields:
+        msg = f"nothing in {source.name} is numeric and has two dimensions"
+        raise SourceError(msg)
+    return _selection(source, {}, {}, fields, wanted)
+
+
+def _field_on_grid(
+    source: Source,
+    kind: str,
+    names: tuple[str, ...],
+    coords: Sequence[str] | str | None,
+    edge_order: int,
+    options: Mapping[str, Any],
+) -> Field:
+    dataset = source.dataset
+    variables = [dataset[name].variable for name in names]
+    for name, variable in zip(names, variables, strict=True):
+        if not source.is_numeric(name) or variable.dims != variables[0].dims:
+            msg = (
+                f"{kind!r} takes numbers on one grid: {name!r} is of {variable.dtype} and has "
+                f"the dimensions {variable.dims}, {names[0]!r} {variables[0].dims}"
+            )
+            raise SourceError(msg)
+    if len(names) > 1:
+        check_winds(names[-2:], variables[-2:])
+    found = horizontal(dataset, variables[0], **options)
+    dims = [str(dim) for dim in variables[0].dims]
+    x, y = (dims.index(dim) for dim in found.dims)
+    operator = vector_operator(
+        kind, found.grid, (y, x), [v.dtype for v in variables], edge_order=edge_order
+    )
+    if kind == "components":
+        asked = [coords] if isinstance(coords, str) else list(coords or found.names)
+        results = tuple(
+            (names[0] if isinstance(coords, str) else derivative_name(names[0], name))
+            if name in asked
+            else None
+            for name in found.names
+        )
+        attributes = {
+            result: derivative_attributes(names[0], variables[0].attrs, name, found.per)
+            for result, name in zip(results, found.names, strict=True)
+            if result is not None
+        }
+    else:
+        results = made = RESULTS[kind] if len(names) > 1 else names
+        attributes = {
+            result: vector_attributes(
+                called, names, [variable.attrs for variable in variables], found.per
+            )
+            for result, called in zip(made, RESULTS[kind], strict=True)
+        }
+    called = found.names if kind == "components" else RESULTS[kind]
+    outputs = tuple(
+        Output(name, label, y) for name, label in zip(results, called, strict=True) if name
+    )
+    return Field(names, outputs, OnGrid(operator, results, attributes))
+
+
+def _selection(
+    source: Source,
+    dims: Mapping[str, str],
+    boundaries: Mapping[str, Boundary],
+    fields: Sequence[Field],
+    wanted: Sequence[str],
+) -> Selection:
+    taken = {name for field in fields for name in field.variables}
     companions = _companions(source, wanted, taken)
     names = [output.name for field in fields for output in field.outputs]
     clashes = {name for name in names if names.count(name) > 1 or name in companions}

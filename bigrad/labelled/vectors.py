@@ -22,7 +22,7 @@ from bigrad.labelled.sphere import (
 from bigrad.numerics.vector_calculus import RESULTS, vector_operator
 from bigrad.vectors import apply
 
-__all__ = ["differentiate_array", "differentiate_dataset", "of_array", "of_winds"]
+__all__ = ["check_winds", "differentiate_array", "differentiate_dataset", "of_array", "of_winds"]
 
 # Options of derivatives along coordinates that have no meaning, or no formulas yet, on the sphere.
 _PLAIN = {
@@ -80,7 +80,7 @@ def of_winds(
             msg = f"`{name}` is not a variable of the dataset; its variables are {known}"
             raise CoordinateError(msg)
     variables = [dataset.variables[name] for name in names]
-    _check_winds(names[-2:], variables[-2:])
+    check_winds(names[-2:], variables[-2:])
     first = dataset[names[0]]
     found = horizontal(dataset, first.variable, metric=metric, x=x, y=y, radius=radius)
     results = _results(kind, found, names, variables, edge_order)
@@ -134,7 +134,14 @@ def _x_and_y(
     return x, y
 
 
-def _check_winds(names: Sequence[str], variables: Sequence[xr.Variable]) -> None:
+def check_winds(names: Sequence[str], variables: Sequence[xr.Variable]) -> None:
+    """Refuse components of the wind that, by their standard names, are in the wrong order.
+
+    Raises
+    ------
+    ValueError
+        Where the first goes to the north, or the second to the east.
+    """
     directions = [str(variable.attrs.get("standard_name", "")) for variable in variables]
     if directions[0].startswith("northward_") or directions[1].startswith("eastward_"):
         msg = (

@@ -161,6 +161,10 @@ class VectorOperator:
             parts.append(tuple(index))
         return tuple(parts)
 
+    def circles(self, number: int) -> int:
+        """At how many ends of the axis y blocks of an input need a circle, as `extra` says."""
+        return len(list(self._circles(number, 0, self.grid.shape[0])))
+
     def _circles(self, number: int, start: int, size: int) -> Iterator[int]:
         """Rows that are needed all around, for each end of the axis that the rows hold."""
         if all(one.y != number for one in self.terms):

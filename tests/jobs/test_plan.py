@@ -59,7 +59,7 @@ def test_the_job_reads_as_many_chunks_as_planned(source: Path, tmp_path: Path) -
     store.keys.clear()
     job.run()
     read = [key for key in store.keys if key.startswith("t/c/")]
-    assert len(read) * job.parts[0].demand.source.chunk_bytes == job.bytes_read
+    assert len(read) * job.parts[0].demand.inputs[0].layout.chunk_bytes == job.bytes_read
 
 
 def test_a_store_of_a_petabyte_is_planned_from_metadata() -> None:

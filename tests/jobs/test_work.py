@@ -13,7 +13,7 @@ from zarr.storage import MemoryStore
 from bigrad.jobs.blocks import BlockGrid
 from bigrad.jobs.chunks import reader_of, writer_of
 from bigrad.jobs.pool import Pool
-from bigrad.jobs.run import Work
+from bigrad.jobs.run import Input, Work
 from bigrad.numerics.operators import Gradient
 from bigrad.numerics.spacing import from_coordinate
 from tests.bits import assert_same_bits
@@ -52,12 +52,12 @@ def works(draw: Any) -> tuple[Work, list[Any], list[Any]]:
     work = Work(
         name="f",
         dims=tuple("xyz"[:ndim]),
-        reader=reader_of(source),
-        packing=None,
-        chunk=chunk,
+        inputs=(Input(reader_of(source), None, chunk),),
         grid=grid,
-        operators=tuple(operators),
-        writers=tuple(map(writer_of, results)),
+        operators=tuple(
+            (operator, (writer_of(result),))
+            for operator, result in zip(operators, results, strict=True)
+        ),
         pool=Pool(2**20),
     )
     expected = [
@@ -73,9 +73,10 @@ def test_runs_give_numpys_bits_and_read_what_is_planned(
     work, results, expected = drawn
     runs = data.draw(st.permutations(list(work.tasks(0, work.steps))))
     done = [work.perform(first, stop, threading.Event()) for first, stop in runs]
-    planned = work.grid.read_units(work.chunk)
+    (source,) = work.inputs
+    planned = work.grid.read_units(source.chunk)
     assert sum(one.steps for one in done) == work.steps
-    assert work.reader.traffic.chunks == planned
-    assert sum(one.read for one in done) == planned * work.reader.chunk_bytes
+    assert source.reader.traffic.chunks == planned
+    assert sum(one.read for one in done) == planned * source.reader.chunk_bytes
     for result, derivative in zip(results, expected, strict=True):
         assert_same_bits(result[:], derivative)
