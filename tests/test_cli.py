@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 from bigrad.cli import main
 from bigrad.jobs.storage import MARKER
 from tests.jobs.stores import grid, write
+from tests.jobs.test_on_grid import winds
 
 MEMORY = ["--memory", "4GiB"]  # The tests' own process holds some hundred MiB.
 
@@ -122,7 +123,7 @@ def test_overwriting_is_asked_for(source: Path, tmp_path: Path) -> None:
 
 def test_the_version_and_help() -> None:
     assert run("--version").output.split()[-1] == version("bigrad")
-    for command in ("compute", "demo"):
+    for command in main.commands:
         assert command in run("--help").output
         shown = run(command, "--help")
         assert shown.exit_code == 0
@@ -225,3 +226,39 @@ def test_boundaries_and_schemes(tmp_path: Path) -> None:
     again = run(*command, "--overwrite", "--boundary", "fill:zero")
     assert again.exit_code == 2
     assert "'zero' is not a number" in again.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "names"),
+    [
+        (["vorticity"], ("u", "v")),
+        (["divergence", "-u", "u", "-v", "v"], ("u", "v")),
+        (["deformation"], ("u", "v")),
+        (["advection", "--var", "t"], ("t", "u", "v")),
+    ],
+    ids=lambda value: value[0],
+)
+def test_operators_on_winds(tmp_path: Path, command: list[str], names: tuple[str, ...]) -> None:
+    dataset = winds()
+    source = write(dataset, tmp_path / "in.zarr")
+    kind, *options = command
+    result = run(kind, source, tmp_path / "out.zarr", *options, *MEMORY)
+    assert result.exit_code == 0, result.stderr
+    expected = getattr(dataset.grad, kind)(*names)
+    expected = expected if isinstance(expected, xr.Dataset) else expected.to_dataset()
+    xr.testing.assert_equal(
+        xr.open_zarr(tmp_path / "out.zarr").drop_vars("t", errors="ignore"), expected
+    )
+
+
+def test_operators_on_scalars(tmp_path: Path) -> None:
+    source = write(winds(), tmp_path / "in.zarr")
+    for kind in ("laplacian", "magnitude"):
+        out = tmp_path / f"{kind}.zarr"
+        result = run(kind, source, out, "--var", "t", "--metric", "sphere", *MEMORY)
+        assert result.exit_code == 0, result.stderr
+        expected = getattr(winds()["t"].grad, kind)(metric="sphere")
+        xr.testing.assert_equal(xr.open_zarr(out)["t"], expected)
+    wrong = run("laplacian", source, tmp_path / "x.zarr", "--var", "t", *MEMORY)
+    assert wrong.exit_code == 1
+    assert "metric" in wrong.stderr

@@ -870,7 +870,12 @@ def _demand(
     )
 
 
-def _needed(source: Source, name: str, asked: Sequence[int], circles: int = 0) -> Needed:
+def _needed(
+    source: Source,
+    name: str,
+    asked: Sequence[int],
+    circles: tuple[tuple[int, int], ...] = (),
+) -> Needed:
     array = source.array(name)
     return Needed(
         layout=layout_of(array),

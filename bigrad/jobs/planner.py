@@ -59,15 +59,15 @@ class Needed:
     reading : mapping of int to int
         Bytes that reading takes besides the values, by the number of chunks that are asked for
         at a time: more than one only of a store on another machine.
-    circles : int
-        At how many ends of `Demand.circle` a block needs a whole circle besides.
+    circles : tuple of (int, int)
+        Rows that need a whole circle besides, and in which row that is.
     """
 
     layout: Layout
     decoded: np.dtype[Any]
     packed: bool
     reading: Mapping[int, int]
-    circles: int = 0
+    circles: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -125,9 +125,9 @@ class Demand:
         if self.circle is None or not one.circles:
             return 0
         y, x = self.circle
-        # A block that holds whole circles, and more than the pole, holds what it needs.
-        if grid.block[x] >= grid.shape[x] and grid.block[y] > 1:
-            return 0
+        # A block that holds the circle takes it from there.
+        whole, rows = grid.block[x] >= grid.shape[x], grid.block[y]
+        apart = sum(not whole or at // rows != row // rows for at, row in one.circles)
         chunk = one.layout.chunk
         others = (
             count_along(grid.shape[axis], grid.block[axis], chunk[axis], None).core
@@ -135,7 +135,7 @@ class Demand:
             if axis not in self.circle
         )
         around = grid.counts[x] * -(-grid.shape[x] // chunk[x])
-        return one.circles * around * math.prod(others)
+        return apart * around * math.prod(others)
 
     @property
     def result_bytes(self) -> int:

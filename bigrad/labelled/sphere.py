@@ -208,7 +208,14 @@ def _found(
         raise CoordinateError(msg)
     coordinates = [name for name, variable in on_field.items() if variable.ndim == 1]
     there = f"are {_listed(coordinates)}" if coordinates else "are none"
-    way_out = "; on a plane, give `metric=None`" if metric else ""
+    round_ = any(is_longitude(name, variable) for name, variable in on_field.items())
+    way_out = (
+        "; on a plane, give `metric=None`"
+        if metric
+        else '; for longitude and latitude, give `metric="sphere"`'
+        if round_
+        else ""
+    )
     msg = (
         f"no {what} is found among the coordinates of the field by its standard_name, units, axis "
         f"or name: those of one dimension {there}; say which it is{way_out}"

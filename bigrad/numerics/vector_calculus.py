@@ -161,21 +161,20 @@ class VectorOperator:
             parts.append(tuple(index))
         return tuple(parts)
 
-    def circles(self, number: int) -> int:
-        """At how many ends of the axis y blocks of an input need a circle, as `extra` says."""
-        return len(list(self._circles(number, 0, self.grid.shape[0])))
+    def circles(self, number: int) -> tuple[tuple[int, int], ...]:
+        """Rows of an input that need a circle, as `extra` says, and in which row that is."""
+        if all(one.y != number for one in self.terms):
+            return ()
+        rows = self.grid.shape[0]
+        return tuple(
+            (at, beside if end is End.POLE else at)
+            for end, at, beside in zip(self.grid.y_ends, (0, rows - 1), (1, rows - 2), strict=True)
+            if end in (End.POLE, End.ACROSS)
+        )
 
     def _circles(self, number: int, start: int, size: int) -> Iterator[int]:
         """Rows that are needed all around, for each end of the axis that the rows hold."""
-        if all(one.y != number for one in self.terms):
-            return
-        rows = self.grid.shape[0]
-        for end, at, beside in zip(self.grid.y_ends, (0, rows - 1), (1, rows - 2), strict=True):
-            if start <= at < start + size:
-                if end is End.POLE:
-                    yield beside
-                elif end is End.ACROSS:
-                    yield at
+        return (row for at, row in self.circles(number) if start <= at < start + size)
 
     def apply(
         self,
