@@ -24,7 +24,7 @@ demo: $(INSTALLED)
 	@$(BIN)/bigrad demo
 
 test: lint
-	@$(BIN)/pytest -q
+	@$(BIN)/pytest -q -n logical
 
 lint: $(INSTALLED)
 	@$(BIN)/ruff check --quiet
@@ -44,7 +44,7 @@ bench-quick: .venv/installed-peers
 	@$(BIN)/python -m benchmarks.report .benchmarks/quick.json
 
 lowest: .venv/lowest/installed
-	@.venv/lowest/bin/pytest -q
+	@.venv/lowest/bin/pytest -q -n logical
 
 clean:
 	@rm -rf .venv demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .benchmarks

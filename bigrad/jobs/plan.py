@@ -121,7 +121,7 @@ class Part:
         """What the journal calls it."""
         labels = ", ".join(output.coord for output in self.outputs)
         if self.field.on_grid is None or self.field.on_grid.operator.kind == "components":
-            return f"{self.field.variable} along {labels}"
+            return f"derivative of {self.field.variable} along {labels}"
         return f"{labels} of {', '.join(self.field.variables)}"
 
     @property

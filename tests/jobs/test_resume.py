@@ -167,7 +167,7 @@ def test_the_journal_is_lines_of_json(source: Path, tmp_path: Path) -> None:
     lines = [json.loads(line) for line in (folder / "done.jsonl").read_text().splitlines()]
     assert all(first < stop for first, stop in (line["steps"] for line in lines))
     stages = {
-        "t along time, longitude",
+        "derivative of t along time, longitude",
         *(f"copy of {c}" for c in ("time", "latitude", "longitude")),
     }
     assert {line["stage"] for line in lines} <= stages
