@@ -3,36 +3,37 @@
 import math
 from collections.abc import Iterator
 from itertools import chain, pairwise, product
+from operator import mul, sub
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-__all__ = ["Geometry", "Part", "Place", "parts", "pieces", "takes", "within"]
+__all__ = ["Geometry", "Part", "Place", "parts", "pieces", "slabs", "takes", "within"]
 
 Array = np.ndarray[Any, Any]
 
-# Offset, and strides of ``(outer, n, inner)``, in items.
-Geometry = tuple[int, int, int, int]
+# Offset, and strides of ``(many, outer, n, inner)``, in items.
+Geometry = tuple[int, ...]
 
-# A cell by ``(outer, n, inner)``.
+# A cell by ``(many, outer, n, inner)``.
 Place = tuple[int, ...]
 
 
 class Part(NamedTuple):
-    """Part of a block that is ``(outer, n, inner)`` in memory, with the axis in the middle.
+    """Part of a block that is ``(many, outer, n, inner)`` in memory, the axis before the last.
 
     Attributes
     ----------
     shape : tuple of int
-        ``(outer, n, inner)``.
+        ``(many, outer, n, inner)``.
     skipped : int
         How many cells of the block precede it along the axis.
     buffers : tuple
         A flat array and its geometry, for result, core, and the cells before and after it.
     """
 
-    shape: tuple[int, int, int]
+    shape: Place
     skipped: int
     buffers: tuple[Any, ...]
 
@@ -47,18 +48,18 @@ def takes(array: Any) -> bool:
 
 
 def parts(out: Array, core: Array, faces: tuple[Array, Array] | None, axis: int) -> list[Part]:
-    """Split a block, not an empty one, into parts ``(outer, n, inner)`` in memory; mostly one."""
+    """Split a block, not an empty one, into parts that are so in memory; mostly one."""
     if not (core.flags.c_contiguous and out.flags.c_contiguous):
         return list(_strided(out, core, faces, axis))
     shape = core.shape
     n, outer, inner = shape[axis], math.prod(shape[:axis]), math.prod(shape[axis + 1 :])
-    strides = (0, n * inner, inner, 1)
+    strides = (0, 0, n * inner, inner, 1)
     cells = _readonly(core.reshape(-1))
     sides = (cells, strides, cells, strides)
     if faces is not None:
         (lower, i), (upper, j) = ((_readonly(_flattened(f)), f.shape[axis] * inner) for f in faces)
-        sides = (lower, (i, i, inner, 1), upper, (0, j, inner, 1))
-    return [Part((outer, n, inner), 0, (out.reshape(-1), strides, cells, strides, *sides))]
+        sides = (lower, (i, 0, i, inner, 1), upper, (0, 0, j, inner, 1))
+    return [Part((1, outer, n, inner), 0, (out.reshape(-1), strides, cells, strides, *sides))]
 
 
 def _flattened(face: Array) -> Array:
@@ -85,6 +86,7 @@ def _strided(
     rows = bool(runs) and abs(runs[-1][1][1]) <= abs(along[1])
     inner, inward = runs.pop() if rows else (1, along)
     outer, outward = runs.pop() if runs else (1, [0] * 4)
+    many, apart = runs.pop() if runs else (1, [0] * 4)
     ahead = (0, 0, arrays[2].shape[axis] * along[2], 0)
     for place in product(*(range(size) for size, _ in runs)):
         offsets = [
@@ -92,38 +94,50 @@ def _strided(
             for k, (_, offset) in enumerate(flats)
         ]
         buffers = [
-            (flat, (offsets[k], outward[k], along[k], inward[k]))
+            (flat, (offsets[k], apart[k], outward[k], along[k], inward[k]))
             for k, (flat, _) in enumerate(flats)
         ]
-        yield Part((outer, core.shape[axis], inner), 0, tuple(chain.from_iterable(buffers)))
+        shape = (many, outer, core.shape[axis], inner)
+        yield Part(shape, 0, tuple(chain.from_iterable(buffers)))
+
+
+def slabs(part: Part) -> Iterator[Part]:
+    """Split a part in what is ``(outer, n, inner)`` in memory, with three strides each."""
+    many, *shape = part.shape
+    for k in range(many):
+        buffers = (
+            (one[0] + k * one[1], *one[2:]) if isinstance(one, tuple) else one
+            for one in part.buffers
+        )
+        yield Part(tuple(shape), part.skipped, tuple(buffers))
 
 
 def within(part: Part, low: Place, high: Place) -> Part:
-    """Those cells of a part that lie from `low` to before `high`, each ``(outer, n, inner)``."""
-    (_, n, _), skipped, (out, go, f, gf, before, gb, after, ga) = part
-    (o, start, j), stop = low, high[1]
+    """Those cells of a part that lie from `low` to before `high`."""
+    (_, _, n, _), skipped, (out, go, f, gf, before, gb, after, ga) = part
+    (k, o, start, j), stop = low, high[2]
 
     def moved(geometry: Geometry, i: int) -> Geometry:
-        offset, outward, along, inward = geometry
-        return offset + o * outward + i * along + j * inward, outward, along, inward
+        offset, *strides = geometry
+        return offset + sum(map(mul, (k, o, i, j), strides)), *strides
 
     # Inside a part, the cells just before and after some of it are others of the core.
     sides = (
         *((f, moved(gf, start)) if start else (before, moved(gb, 0))),
         *((f, moved(gf, stop)) if stop < n else (after, moved(ga, 0))),
     )
-    shape = (high[0] - o, stop - start, high[2] - j)
+    shape = tuple(map(sub, high, low))
     return Part(shape, skipped + start, (out, moved(go, start), f, moved(gf, start), *sides))
 
 
 def pieces(part: Part, count: int) -> Iterator[Part]:
     """Split a part in `count`, along the slowest direction that is long enough."""
     shape = part.shape
-    which = next((k for k in range(3) if shape[k] >= 4 * count), int(np.argmax(shape)))
+    which = next((k for k in range(4) if shape[k] >= 4 * count), int(np.argmax(shape)))
     for i, j in pairwise(shape[which] * i // count for i in range(count + 1)):
         if i < j:
-            low = tuple(i if k == which else 0 for k in range(3))
-            high = tuple(j if k == which else shape[k] for k in range(3))
+            low = tuple(i if k == which else 0 for k in range(4))
+            high = tuple(j if k == which else shape[k] for k in range(4))
             yield within(part, low, high)
 
 

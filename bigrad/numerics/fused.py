@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bigrad.numerics import kernels, threads
-from bigrad.numerics.buffers import Geometry, Part, parts, pieces, within
+from bigrad.numerics.buffers import Geometry, Part, Place, parts, pieces, within
 from bigrad.numerics.coefficients import Coefficients
 from bigrad.numerics.stencils import Stencil
 from bigrad.numerics.tiles import Tile, columns
@@ -121,7 +121,9 @@ def prepared(
     for one in derivatives:
         n, inner = shape[one.axis], math.prod(shape[one.axis + 1 :])
         outer = math.prod(shape[: one.axis])
-        calls.append(((0, n * inner, inner, 1), _options(one, itemsize, (outer, n, inner), 0)))
+        calls.append(
+            ((0, 0, n * inner, inner, 1), _options(one, itemsize, (1, outer, n, inner), 0))
+        )
     return Prepared(dtype, tuple(calls))
 
 
@@ -133,7 +135,8 @@ def _together(core: Array, derivatives: Sequence[Along], workers: int) -> None:
     def work(column: list[Tile]) -> None:
         for tile in column:
             for one, part in whole:
-                _loop(one, core.itemsize, (within(part, *tile.along(one.axis)),))
+                low, high = tile.along(one.axis)
+                _loop(one, core.itemsize, (within(part, (0, *low), (1, *high)),))
 
     tiles = columns(core.shape, slowest, _TILE_BYTES // core.itemsize)
     if workers == 1:
@@ -149,15 +152,13 @@ def _loop(one: Along, itemsize: int, split: Iterable[Part]) -> None:
         kernels.differentiate(*buffers, *options, _line(*buffers[:2]))
 
 
-def _options(
-    one: Along, itemsize: int, shape: tuple[int, int, int], start: int
-) -> tuple[Any, ...]:
+def _options(one: Along, itemsize: int, shape: Place, start: int) -> tuple[Any, ...]:
     """All that the loop takes besides buffers."""
     return (
         shape,
         _ROW_BYTES // itemsize,
         start == 0,
-        start + shape[1] == one.stencil.size,
+        start + shape[2] == one.stencil.size,
         one.stencil.edge_order,
         one.numbers.ends,
         *one.numbers.inside,
@@ -167,7 +168,7 @@ def _options(
 
 def _line(out: Array, geometry: Geometry) -> int:
     """Find a cell of a large result that begins a line of memory; negative where none does."""
-    if out.nbytes < _PAST_CACHES or geometry[3] != 1:
+    if out.nbytes < _PAST_CACHES or geometry[-1] != 1:
         return -1
     ahead: int = -out.__array_interface__["data"][0] % LINE
     return -1 if ahead % out.itemsize else ahead // out.itemsize

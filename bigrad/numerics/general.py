@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from bigrad.numerics import points, threads
-from bigrad.numerics.buffers import Part, parts
+from bigrad.numerics.buffers import Part, parts, slabs
 from bigrad.numerics.shrink import Shrinking
 from bigrad.numerics.weights import Table
 
@@ -120,9 +120,10 @@ def _fill(
 ) -> None:
     run = _run(along, cells)
     tasks = [
-        partial(run, part, box)
+        partial(run, slab, box)
         for part in parts(target, cells, faces, along.axis)
-        for box in _boxes(part.shape, workers)
+        for slab in slabs(part)
+        for box in _boxes(slab.shape, workers)
     ]
     if workers == 1:
         for task in tasks:

@@ -1,7 +1,7 @@
 """The stencil as fused loops: one pass over a block, no temporaries, the GIL released.
 
-A block reaches the loops as flat buffers with strides, seen as ``(outer, n, inner)`` with the
-differentiated axis in the middle, so that one compiled loop per dtype serves every shape,
+A block reaches the loops as flat buffers with strides, seen as ``(many, outer, n, inner)`` with
+the differentiated axis before the last, so that one compiled loop per dtype serves every shape,
 memory layout and axis. Every formula is written in the order of operations of
 `numpy.gradient`; nothing is contracted or reassociated, so that the bits are equal.
 """
@@ -133,6 +133,13 @@ def _row(i, o, j, n, f, gf, before, gb, after, ga):
     return f, gf[0] + o * gf[1] + i * gf[2] + j * gf[3], gf[3]
 
 
+@_part
+def _slab(geometry, k):
+    """Offset and strides of ``(outer, n, inner)``, for one of many."""
+    offset, apart, outward, along, inward = geometry
+    return offset + k * apart, outward, along, inward
+
+
 @_loop
 def differentiate(
     out, go, f, gf, before, gb, after, ga, shape, tile, first, last, edge_order, p, a, b, c, start,
@@ -140,16 +147,16 @@ def differentiate(
 ):  # fmt: skip
     """Differentiate a block along one axis.
 
-    Every buffer is flat, seen as ``(outer, n, inner)`` through ``(offset, *strides)``.
+    Every buffer is flat, seen as ``(many, outer, n, inner)`` through ``(offset, *strides)``.
 
     Parameters
     ----------
     out, f, before, after : 1-d arrays
         Result, core, and the faces just before and after the core.
     go, gf, gb, ga : tuple of int
-        Offset and three strides of each; a single inner cell has the stride of the axis.
+        Offset and four strides of each; a single inner cell has the stride of the axis.
     shape : tuple of int
-        ``(outer, n, inner)`` of the core.
+        ``(many, outer, n, inner)`` of the core.
     tile : int
         How many inner cells to take at a time, so that the rows in use stay in the cache.
     first, last : bool
@@ -168,6 +175,21 @@ def differentiate(
         A cell of `out` with which a line of memory begins, if `out` is to be written past the
         caches; else negative.
     """
+    for k in range(shape[0]):
+        _differentiate(
+            out, _slab(go, k), f, _slab(gf, k), before, _slab(gb, k), after, _slab(ga, k),
+            shape[1:], tile, first, last, edge_order, p, a, b, c, start, line,
+        )  # fmt: skip
+    if line >= 0:
+        vectors.settle()
+
+
+@_part
+def _differentiate(
+    out, go, f, gf, before, gb, after, ga, shape, tile, first, last, edge_order, p, a, b, c, start,
+    line,
+):  # fmt: skip
+    """Differentiate ``(outer, n, inner)`` cells."""
     outer, n, inner = shape
     even = a.size == 0
     cells, lanes = vectors.LINE // out.itemsize, vectors.LINE // p.itemsize
@@ -303,5 +325,3 @@ def differentiate(
                                 begin, end, wa, wb, wc,
                             )  # fmt: skip
                 i += rows
-    if past:
-        vectors.settle()
