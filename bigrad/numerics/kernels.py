@@ -65,7 +65,7 @@ def _times_typed(weight, x):
 
 
 # Unsigned indices need no test for negative ones, which would keep the loops from being
-# vectorised; unit strides are loops of their own for the same reason.
+# vectorised.
 _U = np.uintp
 
 # Cells of a run of lines, which the second-level cache should hold.
@@ -75,52 +75,37 @@ _RUN = 2**14
 @_part
 def _difference(out, o, so, f, i, sf, g, j, sg, start, stop, divisor, ratio, scale):
     """Set the cells from `start` to before `stop` to ``(g - f) / divisor``."""
-    if so == 1 and sf == 1 and sg == 1:
-        for m in range(start, stop):
-            x = _number(g[_U(j + m)]) - _number(f[_U(i + m)])
-            out[_U(o + m)] = _over(x, divisor, ratio, scale)
-    else:
-        for m in range(start, stop):
-            x = _number(g[_U(j + m * sg)]) - _number(f[_U(i + m * sf)])
-            out[_U(o + m * so)] = _over(x, divisor, ratio, scale)
+    for m in range(start, stop):
+        x = _number(g[_U(j + m * sg)]) - _number(f[_U(i + m * sf)])
+        out[_U(o + m * so)] = _over(x, divisor, ratio, scale)
+
+
+@_part
+def _whole(out, o, f, i, sf, g, j, sg, count, p, k, past):
+    """Set `count` cells, which are whole lines of memory, to differences."""
+    vectors.difference(out, o, f, i, sf, g, j, sg, count, p[k], p[k + 1], p[k + 2], past)
 
 
 @_part
 def _combination(out, o, so, f, i, sf, g, j, sg, h, k, sh, start, stop, a, b, c):
     """Set the cells from `start` to before `stop` to ``a * f + b * g + c * h``."""
-    if so == 1 and sf == 1 and sg == 1 and sh == 1:
-        for m in range(start, stop):
-            out[_U(o + m)] = (
-                _times(a, _number(f[_U(i + m)]))
-                + _times(b, _number(g[_U(j + m)]))
-                + _times(c, _number(h[_U(k + m)]))
-            )
-    else:
-        for m in range(start, stop):
-            out[_U(o + m * so)] = (
-                _times(a, _number(f[_U(i + m * sf)]))
-                + _times(b, _number(g[_U(j + m * sg)]))
-                + _times(c, _number(h[_U(k + m * sh)]))
-            )
+    for m in range(start, stop):
+        out[_U(o + m * so)] = (
+            _times(a, _number(f[_U(i + m * sf)]))
+            + _times(b, _number(g[_U(j + m * sg)]))
+            + _times(c, _number(h[_U(k + m * sh)]))
+        )
 
 
 @_part
 def _varying(out, o, so, f, i, sf, start, stop, a, b, c, w):
     """Set the cells from `start` to before `stop`, each with weights of its own."""
-    if so == 1 and sf == 1:
-        for m in range(start, stop):
-            out[_U(o + m)] = (
-                _times(a[_U(w + m)], _number(f[_U(i + m)]))
-                + _times(b[_U(w + m)], _number(f[_U(i + m + 1)]))
-                + _times(c[_U(w + m)], _number(f[_U(i + m + 2)]))
-            )
-    else:
-        for m in range(start, stop):
-            out[_U(o + m * so)] = (
-                _times(a[_U(w + m)], _number(f[_U(i + m * sf)]))
-                + _times(b[_U(w + m)], _number(f[_U(i + (m + 1) * sf)]))
-                + _times(c[_U(w + m)], _number(f[_U(i + (m + 2) * sf)]))
-            )
+    for m in range(start, stop):
+        out[_U(o + m * so)] = (
+            _times(a[_U(w + m)], _number(f[_U(i + m * sf)]))
+            + _times(b[_U(w + m)], _number(f[_U(i + (m + 1) * sf)]))
+            + _times(c[_U(w + m)], _number(f[_U(i + (m + 2) * sf)]))
+        )
 
 
 @_part
@@ -192,15 +177,15 @@ def _differentiate(
     """Differentiate ``(outer, n, inner)`` cells."""
     outer, n, inner = shape
     even = a.size == 0
-    cells, lanes = vectors.LINE // out.itemsize, vectors.LINE // p.itemsize
-    past = line >= 0 and vectors.vectorised(out)
-    unit = go[3] == 1 and gf[3] == 1 and vectors.vectorised(out)
+    cells, lanes = vectors.LINE // out.itemsize, vectors.lanes(out, p)
+    past = line >= 0
+    unit, sf = go[3] == 1, gf[3]
     # Rows that follow each other in memory are one run, unless weights differ between them.
-    follow = inner <= tile and go[2] == inner * go[3] and gf[2] == inner * gf[3]
+    follow = inner <= tile and go[2] == inner * go[3] and gf[2] == inner * sf
     follow = follow and (even or inner == 1)
     # Lines with one step that follow each other are one run too, at first: across their ends,
     # which are set afterwards, while they are in the cache.
-    across = unit and inner == 1 and even and n > 2 and go[1] == n and gf[1] == n
+    across = unit and inner == 1 and even and n > 2 and go[1] == n and gf[1] == n * sf
     begun, ended = 0, 0
     # Lines with weights that vary are taken four at a time, which begin alike in memory.
     apart = 1
@@ -211,7 +196,7 @@ def _differentiate(
     for o in range(outer):
         if across and o == done:
             lines = min(1 + _RUN // n, outer - o)
-            shift = gf[0] - go[0] - 1
+            shift = gf[0] - (go[0] + 1) * sf
             begun = go[0] + o * n + 1
             ended = begun + lines * n - 2
             if past and n >= 4 * cells:
@@ -221,18 +206,18 @@ def _differentiate(
                 for k in range(o, o + lines):
                     end = go[0] + (k + 1) * n - 1
                     end -= (end - line) & (cells - 1)
-                    q = ended + shift
-                    vectors.difference(out, ended, f, q, f, q + 2, end - ended, p[0], True)
+                    q = ended * sf + shift
+                    _whole(out, ended, f, q, sf, f, q + 2 * sf, sf, end - ended, p, 0, True)
                     ended = end
                     if k + 1 < o + lines:
                         ended = go[0] + (k + 1) * n + 1
                         ended += (line - ended) & (cells - 1)
-                        q = end + shift
-                        vectors.difference(out, end, f, q, f, q + 2, ended - end, p[0], False)
+                        q = end * sf + shift
+                        _whole(out, end, f, q, sf, f, q + 2 * sf, sf, ended - end, p, 0, False)
             else:
                 ended -= (ended - begun) % cells
-                q = begun + shift
-                vectors.difference(out, begun, f, q, f, q + 2, ended - begun, p[0], False)
+                q = begun * sf + shift
+                _whole(out, begun, f, q, sf, f, q + 2 * sf, sf, ended - begun, p, 0, False)
             done += lines
         elif o == done and o + together <= outer:
             for k in range(o, o + apart):
@@ -248,7 +233,7 @@ def _differentiate(
                     (ahead + whole, ended, False),
                 ):
                     vectors.combine_lines(
-                        out, at + begin, apart * go[1], f, r + begin, apart * gf[1],
+                        out, at + begin, apart * go[1], f, r + begin * sf, apart * gf[1], sf,
                         end - begin, a, b, c, start + begin, beyond,
                     )  # fmt: skip
             done += together
@@ -289,12 +274,13 @@ def _differentiate(
                     ahead = min(max(begun - at, 0), count)
                     whole = min(max(ended - at, 0), count) - ahead
                 elif not weighs:
-                    if past and s0 == 1 and s2 == 1:
-                        ahead = min((line - at) & (cells - 1), count)
+                    if unit:
+                        ahead = min((line - at) & (cells - 1), count) if past else 0
                         whole = (count - ahead) // cells * cells
-                        vectors.difference(
-                            out, at + ahead, r0, b0 + ahead, r2, b2 + ahead, whole, p[k], True
-                        )
+                        _whole(
+                            out, at + ahead, r0, b0 + ahead * s0, s0, r2, b2 + ahead * s2, s2,
+                            whole, p, k, past,
+                        )  # fmt: skip
                 elif follow and inside:
                     if o < done:
                         ahead = ((line - at) & (cells - 1)) % lanes if past else 0
@@ -305,8 +291,9 @@ def _differentiate(
                     ahead = min((line - at) & (cells - 1), count) if alike else 0
                     whole = (count - ahead) // cells * cells
                     vectors.combine_rows(
-                        out, at + ahead, go[2], f, b0 + ahead, gf[2], whole, a, b, c, w, alike
-                    )
+                        out, at + ahead, go[2], f, b0 + ahead * sf, gf[2], sf, whole,
+                        a, b, c, w, alike,
+                    )  # fmt: skip
                 for run in range(runs):
                     wa, wb, wc = p[k], p[k + 1], p[k + 2]
                     if weighs and k == 0:

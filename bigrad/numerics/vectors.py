@@ -1,18 +1,20 @@
 """Inner loops in explicit vectors, where those that the compiler finds by itself are slower.
 
 It never writes past the caches, and converts and loads again what neighbouring cells share.
-Each function sets whole vectors of cells only, and none where these are complex numbers. The
-arithmetic of a cell is that of the plain loops, in the same order.
+Each function sets whole vectors of cells that follow each other, out of cells that are any
+distance apart; complex numbers are pairs in them. The arithmetic of a cell is that of the plain
+loops, in the same order.
 """
 
 from contextlib import contextmanager
+from functools import reduce
 
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-__all__ = ["LINE", "combine_lines", "combine_rows", "difference", "settle", "vectorised"]
+__all__ = ["LINE", "combine_lines", "combine_rows", "difference", "lanes", "settle"]
 
 # The unit in which processors exchange memory, in bytes.
 LINE = 64
@@ -22,13 +24,13 @@ _TOGETHER = 4
 
 
 @intrinsic
-def vectorised(typing, out):
-    """Whether the functions of this module set cells of `out`."""
+def lanes(typing, out, weights):
+    """How many cells of `out` are combined with such weights at a time."""
 
     def generate(context, builder, signature, arguments):
-        return ir.Constant(ir.IntType(1), _real(signature.args[0]))
+        return ir.Constant(ir.IntType(64), _lanes(context, *signature.args))
 
-    return types.boolean(out), generate
+    return types.intp(out, weights), generate
 
 
 @intrinsic
@@ -43,80 +45,105 @@ def settle(typing):
 
 
 @intrinsic
-def difference(typing, out, o, f, i, g, j, count, divisor, past):
+def difference(typing, out, o, f, i, sf, g, j, sg, count, divisor, ratio, scale, past):
     """Set `count` cells from `o` on to ``(g - f) / divisor``.
 
-    `count` is in whole lines. They are written past the caches if `past` is set; `o` must begin
-    a line then.
+    Cells of `f` and `g` are `sf` and `sg` apart; `ratio` and `scale` are Smith's intermediate
+    terms for complex numbers. `count` is in whole lines. They are written past the caches if
+    `past` is set; `o` must begin a line then.
     """
 
     def generate(context, builder, signature, arguments):
-        out, o, f, i, g, j, count, divisor, past = arguments
-        if not _real(signature.args[0]):
-            return context.get_dummy_value()
-        cells = _Cells(context, builder, signature.args[0], out, o)
-        lower = _Cells(context, builder, signature.args[2], f, i)
-        upper = _Cells(context, builder, signature.args[4], g, j)
+        out, o, f, i, sf, g, j, sg, count, divisor, ratio, scale, past = arguments
+        kinds = signature.args
+        cells = _Cells(context, builder, kinds[0], out, o)
         lanes = LINE // cells.size
-        divisor = _everywhere(builder, divisor, lanes)
-        for past_caches in _both(builder, past):
-            with _steps(builder, count, lanes) as m:
-                x = builder.fsub(upper.load(m, lanes), lower.load(m, lanes))
-                x = _converted(builder, x, divisor.type.element)
-                cells.store(builder.fdiv(x, divisor), m, past_caches=past_caches)
+        numbers = [_everywhere(builder, x, lanes * cells.parts) for x in (divisor, ratio, scale)]
+        for steps in _near(builder, sf, sg):
+            lower = _Cells(context, builder, kinds[2], f, i, steps[0])
+            upper = _Cells(context, builder, kinds[5], g, j, steps[1])
+            for past_caches in _both(builder, past):
+                with _steps(builder, count, lanes) as m:
+                    x = builder.fsub(upper.load(m, lanes), lower.load(m, lanes))
+                    x = _converted(builder, x, divisor.type)
+                    x = (_over_complex if cells.parts == 2 else _over)(builder, x, *numbers)
+                    cells.store(x, m, past_caches=past_caches)
         return context.get_dummy_value()
 
-    return types.void(out, o, f, i, g, j, count, divisor, past), generate
+    arguments = (out, o, f, i, sf, g, j, sg, count, divisor, ratio, scale, past)
+    return types.void(*arguments), generate
 
 
 @intrinsic
-def combine_rows(typing, out, o, to, f, i, tf, count, a, b, c, w, past):
+def combine_rows(typing, out, o, to, f, i, tf, sf, count, a, b, c, w, past):
     """Set `count` cells from `o` on in each of four rows, which are `to` apart.
 
     Row 0 becomes ``a[w] * row0 + b[w] * row1 + c[w] * row2``, where row 0 begins at `i` of `f`
-    and the others are `tf` apart; row 1 likewise, with the next rows and weights. `count` is in
-    whole lines. They are written past the caches if `past` is set; all must begin lines then.
+    and the others are `tf` apart, and their cells `sf`; row 1 likewise, with the next rows and
+    weights. `count` is in whole lines. They are written past the caches if `past` is set; all
+    must begin lines then.
     """
 
     def generate(context, builder, signature, arguments):
         return _combine(context, builder, signature.args, arguments, _rows)
 
-    return types.void(out, o, to, f, i, tf, count, a, b, c, w, past), generate
+    return types.void(out, o, to, f, i, tf, sf, count, a, b, c, w, past), generate
 
 
 @intrinsic
-def combine_lines(typing, out, o, to, f, i, tf, count, a, b, c, w, past):
+def combine_lines(typing, out, o, to, f, i, tf, sf, count, a, b, c, w, past):
     """Set `count` cells from `o` on in each of four lines, which are `to` apart.
 
-    Cell ``o + m`` becomes ``a[w + m] * f[i + m] + b[w + m] * f[i + m + 1] + c[w + m] *
-    f[i + m + 2]``; the other lines likewise, with the same weights, and with cells of `f` that
-    are `tf` apart. `count` is in vectors, of as many cells as a line holds weights, and one more
-    vector of `f` is read. Written past the caches as by `combine_rows`.
+    Cell ``o + m`` becomes ``a[w + m] * f0 + b[w + m] * f1 + c[w + m] * f2``, where f0 is cell
+    ``i + m * sf`` of `f` and the others are `sf` apart; the other lines likewise, with the same
+    weights, and with cells of `f` that are `tf` apart. `count` is in vectors of `lanes`, and one
+    more vector of `f` is read. Written past the caches as by `combine_rows`.
     """
 
     def generate(context, builder, signature, arguments):
         return _combine(context, builder, signature.args, arguments, _lines)
 
-    return types.void(out, o, to, f, i, tf, count, a, b, c, w, past), generate
+    return types.void(out, o, to, f, i, tf, sf, count, a, b, c, w, past), generate
 
 
 class _Cells:
-    """Those cells of a flat array that follow one of them."""
+    """Those cells of a flat array that follow one of them, `step` apart if that is not None."""
 
-    def __init__(self, context, builder, kind, array, first):
-        self.builder, self.dtype = builder, kind.dtype
-        self.size = context.get_abi_sizeof(context.get_data_type(kind.dtype))
+    def __init__(self, context, builder, kind, array, first, step=None):
+        self.builder, self.dtype, self.step = builder, kind.dtype, step
+        self.parts = _parts(kind)
+        self.size = _size(context, kind)
         data = cgutils.create_struct_proxy(kind)(context, builder, array).data
-        self.pointer = builder.gep(data, [first])
+        number = getattr(kind.dtype, "underlying_float", kind.dtype)
+        self.number = context.get_data_type(number)
+        self.pointer = builder.bitcast(builder.gep(data, [first]), self.number.as_pointer())
+        self.align = self.size // self.parts
 
-    def _at(self, index, lanes):
-        pointer = self.builder.gep(self.pointer, [index])
-        vector = ir.VectorType(self.pointer.type.pointee, lanes)
-        return self.builder.bitcast(pointer, vector.as_pointer())
+    def _at(self, index, part=0):
+        index = self.builder.mul(index, index.type(self.parts))
+        return self.builder.gep(self.pointer, [self.builder.add(index, index.type(part))])
+
+    def _whole(self, index, count):
+        return self.builder.bitcast(
+            self._at(index), ir.VectorType(self.number, count).as_pointer()
+        )
+
+    def _gathered(self, index, lanes):
+        vector = ir.Constant(ir.VectorType(self.number, lanes * self.parts), ir.Undefined)
+        for place in range(lanes * self.parts):
+            k, part = divmod(place, self.parts)
+            at = self.builder.mul(self.builder.add(index, index.type(k)), self.step)
+            number = self.builder.load(self._at(at, part), align=self.align)
+            vector = self.builder.insert_element(vector, number, ir.IntType(32)(place))
+        return vector
 
     def load(self, index, lanes):
         """Vector of `lanes` cells as they enter the arithmetic: integers as float64."""
-        vector = self.builder.load(self._at(index, lanes), align=self.size)
+        if self.step is None:
+            at = self._whole(index, lanes * self.parts)
+            vector = self.builder.load(at, align=self.align)
+        else:
+            vector = self._gathered(index, lanes)
         if isinstance(self.dtype, types.Integer):
             number = ir.VectorType(ir.DoubleType(), lanes)
             convert = self.builder.sitofp if self.dtype.signed else self.builder.uitofp
@@ -125,17 +152,25 @@ class _Cells:
 
     def store(self, vector, index, *, past_caches):
         """Store a vector; past the caches if `index` is where a line begins, or part of one."""
-        lanes = vector.type.count
-        vector = _converted(self.builder, vector, self.pointer.type.pointee)
-        align = self.size * lanes if past_caches else self.size
-        stored = self.builder.store(vector, self._at(index, lanes), align=align)
+        count = vector.type.count
+        vector = _converted(self.builder, vector, self.number)
+        align = self.align * count if past_caches else self.align
+        stored = self.builder.store(vector, self._whole(index, count), align=align)
         if past_caches:
             yes = self.builder.module.add_metadata([ir.Constant(ir.IntType(32), 1)])
             stored.set_metadata("nontemporal", yes)
 
 
-def _real(array):
-    return not isinstance(array.dtype, types.Complex)
+def _parts(kind):
+    return 2 if isinstance(kind.dtype, types.Complex) else 1
+
+
+def _size(context, kind):
+    return context.get_abi_sizeof(context.get_data_type(kind.dtype))
+
+
+def _lanes(context, out, weights):
+    return LINE // (_size(context, weights) * _parts(out))
 
 
 def _converted(builder, vector, element):
@@ -148,12 +183,50 @@ def _converted(builder, vector, element):
 def _everywhere(builder, number, lanes):
     none = ir.Constant(ir.VectorType(number.type, lanes), ir.Undefined)
     alone = builder.insert_element(none, number, ir.IntType(32)(0))
-    return builder.shuffle_vector(alone, none, _places(0, lanes, 0))
+    return _placed(builder, alone, [0] * lanes)
 
 
-def _places(start, lanes, step):
-    kind = ir.VectorType(ir.IntType(32), lanes)
-    return ir.Constant(kind, [start + k * step for k in range(lanes)])
+def _placed(builder, vector, places, other=None):
+    """Elements of a vector, or of two that follow each other, by their places."""
+    kind = ir.VectorType(ir.IntType(32), len(places))
+    return builder.shuffle_vector(vector, other or vector, ir.Constant(kind, places))
+
+
+def _after(builder, vector, following, shift):
+    return _placed(builder, vector, [k + shift for k in range(vector.type.count)], following)
+
+
+def _exchanged(builder, vector):
+    """Real parts in the place of imaginary ones, and the other way round."""
+    return _placed(builder, vector, [k ^ 1 for k in range(vector.type.count)])
+
+
+def _signed(builder, vector, real, imaginary):
+    """Multiply real and imaginary parts by 1 or -1, which is to subtract what is added then."""
+    count = vector.type.count // 2
+    return builder.fmul(vector, ir.Constant(vector.type, [real, imaginary] * count))
+
+
+def _over(builder, x, divisor, ratio, scale):
+    return builder.fdiv(x, divisor)
+
+
+def _over_complex(builder, x, divisor, ratio, scale):
+    crossed = builder.fmul(_exchanged(builder, x), _signed(builder, ratio, 1, -1))
+    return builder.fmul(builder.fadd(x, crossed), scale)
+
+
+def _times_complex(builder, weight, x):
+    zero = _signed(builder, builder.fsub(weight, weight), -1, 1)
+    crossed = builder.fmul(zero, _exchanged(builder, x))
+    return builder.fadd(builder.fmul(weight, x), crossed)
+
+
+def _near(builder, *steps):
+    """Generate what a loop does for cells that follow each other, and for any that do not."""
+    one = [builder.icmp_signed("==", step, step.type(1)) for step in steps]
+    for near in _both(builder, reduce(builder.and_, one)):
+        yield [None] * len(steps) if near else steps
 
 
 def _both(builder, condition):
@@ -173,31 +246,30 @@ def _steps(builder, count, lanes):
 
 def _combine(context, builder, kinds, arguments, fill):
     """Fill four rows or lines; `fill` is the loop."""
-    out, o, to, f, i, tf, count, a, b, c, w, past = arguments
-    if not _real(kinds[0]):
-        return context.get_dummy_value()
+    out, o, to, f, i, tf, sf, count, a, b, c, w, past = arguments
 
-    def apart(kind, array, first, distance, number):
+    def apart(kind, array, first, distance, number, step=None):
         firsts = (builder.add(first, builder.mul(distance, first.type(k))) for k in range(number))
-        return [_Cells(context, builder, kind, array, one) for one in firsts]
+        return [_Cells(context, builder, kind, array, one, step) for one in firsts]
 
+    lanes = _lanes(context, kinds[0], kinds[8])
     cells = apart(kinds[0], out, o, to, _TOGETHER)
-    inputs = apart(kinds[3], f, i, tf, _TOGETHER + 2)
-    weights = [_Cells(context, builder, kinds[7], one, w) for one in (a, b, c)]
-    for past_caches in _both(builder, past):
-        fill(builder, cells, inputs, weights, count, past_caches)
+    weights = [_Cells(context, builder, kinds[8], one, w) for one in (a, b, c)]
+    for (step,) in _near(builder, sf):
+        inputs = apart(kinds[3], f, i, tf, _TOGETHER + 2, step)
+        for past_caches in _both(builder, past):
+            fill(builder, cells, inputs, weights, count, lanes, past_caches)
     return context.get_dummy_value()
 
 
-def _rows(builder, cells, inputs, weights, count, past_caches):
-    lanes = LINE // weights[0].size
-    real = weights[0].pointer.type.pointee
+def _rows(builder, cells, inputs, weights, count, lanes, past_caches):
+    real, wide = weights[0].number, lanes * cells[0].parts
 
     def weight(one, k):
         return builder.load(builder.gep(one.pointer, [count.type(k)]))
 
     weighing = [
-        [_everywhere(builder, weight(one, k), lanes) for one in weights] for k in range(_TOGETHER)
+        [_everywhere(builder, weight(one, k), wide) for one in weights] for k in range(_TOGETHER)
     ]
     with _steps(builder, count, lanes) as m:
         rows = [_converted(builder, row.load(m, lanes), real) for row in inputs]
@@ -205,9 +277,9 @@ def _rows(builder, cells, inputs, weights, count, past_caches):
             _store_sum(builder, row, m, weighing[k], rows[k : k + 3], past_caches)
 
 
-def _lines(builder, cells, inputs, weights, count, past_caches):
-    lanes = LINE // weights[0].size
-    real = weights[0].pointer.type.pointee
+def _lines(builder, cells, inputs, weights, count, lanes, past_caches):
+    real, parts = weights[0].number, cells[0].parts
+    each = [k // parts for k in range(lanes * parts)]
     lines = inputs[:_TOGETHER]
     zero = count.type(0)
     # Neighbours are made of what two vectors hold, the second of which is the next first.
@@ -216,16 +288,17 @@ def _lines(builder, cells, inputs, weights, count, past_caches):
         for line in lines
     ]
     with _steps(builder, count, lanes) as m:
-        weighing = [one.load(m, lanes) for one in weights]
+        weighing = [_placed(builder, one.load(m, lanes), each) for one in weights]
         ahead = builder.add(m, m.type(lanes))
         for row, line, kept in zip(cells, lines, held, strict=True):
             here = builder.load(kept)
             there = _converted(builder, line.load(ahead, lanes), real)
             builder.store(there, kept)
-            near = (builder.shuffle_vector(here, there, _places(k, lanes, 1)) for k in (1, 2))
+            near = (_after(builder, here, there, k * parts) for k in (1, 2))
             _store_sum(builder, row, m, weighing, (here, *near), past_caches)
 
 
 def _store_sum(builder, cells, index, weights, vectors, past_caches):
-    x, y, z = map(builder.fmul, weights, vectors)
+    times = _times_complex if cells.parts == 2 else ir.IRBuilder.fmul
+    x, y, z = (times(builder, *pair) for pair in zip(weights, vectors, strict=True))
     cells.store(builder.fadd(builder.fadd(x, y), z), index, past_caches=past_caches)
