@@ -252,7 +252,8 @@ class VectorOperator:
             return np.ascontiguousarray(array, self.computed)
 
         core = block.core[some]
-        before, after = block.faces.get(0, (core[..., :0, :], core[..., :0, :]))
+        none = block.core[..., :0, :]
+        before, after = block.faces.get(0, (none, none))
         first, last = rows.start, rows.stop
         sides = (
             core[..., max(first - 2, 0) : first, :] if first else before[some],

@@ -24,20 +24,21 @@ from tests.strategies import chunks
     kind=st.sampled_from(sorted(INPUTS)),
     dtype=st.sampled_from(["f4", "f8", "i2"]),
     edge_order=st.sampled_from([1, 2]),
-    order=st.permutations(range(3)),
+    leading=st.sampled_from([(3,), (2, 3)]),
     seed=st.integers(0, 2**32 - 1),
     data=st.data(),
 )
 def test_equals_numpy_for_every_chunking(
-    grid_of: Any, kind: str, dtype: str, edge_order: Any, order: Any, seed: int, data: Any
+    grid_of: Any, kind: str, dtype: str, edge_order: Any, leading: Any, seed: int, data: Any
 ) -> None:
     grid, rows, columns = grid_of
     rng = np.random.default_rng(seed)
+    order = data.draw(st.permutations(range(len(leading) + 2)))
     fields = [
-        (100 * rng.normal(size=(3, rows, columns))).astype(dtype).transpose(order)
+        (100 * rng.normal(size=(*leading, rows, columns))).astype(dtype).transpose(order)
         for _ in range(INPUTS[kind])
     ]
-    axes = (order.index(1), order.index(2))
+    axes = (order.index(len(leading)), order.index(len(leading) + 1))
     operator = vector_operator(kind, grid, axes, [f.dtype for f in fields], edge_order=edge_order)
     sizes = data.draw(chunks(fields[0].shape))
     lazy = [da.from_array(f, chunks=sizes if n == 0 else -1) for n, f in enumerate(fields)]

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from bigrad.numerics.operators import Block
 from bigrad.numerics.sphere import Grid, plane, sphere
 from bigrad.numerics.vector_calculus import INPUTS, RESULTS, VectorOperator, vector_operator
+from bigrad.vectors import apply
 from tests.bits import assert_same_bits
 from tests.fields import (
     RADIUS,
@@ -223,6 +224,21 @@ def test_large_arrays_in_odd_layouts_are_copied_in_pieces(
     actual = computed(kind, grid, *wide[..., 1:, 1:], edge_order=2)
     for one, other in zip(actual, expected, strict=True):
         assert_same_bits(one, other)
+
+
+@pytest.mark.parametrize("dtypes", [("f4", "f4", "f4"), ("f2", "f8", "i4"), (">f8", "f4", "f4")])
+@pytest.mark.parametrize("kind", KINDS)
+def test_any_number_of_leading_axes(kind: str, dtypes: tuple[str, ...]) -> None:
+    grid, *_ = whole_sphere("poles", 6)
+    rng = np.random.default_rng(3)
+    fields = [(9 * rng.normal(size=(2, 3, 2, 7, 12))).astype(dtype) for dtype in dtypes]
+    fields = fields[: INPUTS[kind]]
+    operator = vector_operator(kind, grid, (3, 4), [field.dtype for field in fields])
+    results = apply(operator, [np.copy(field[..., ::-1])[..., ::-1] for field in fields])
+    for place in np.ndindex(2, 3, 2):
+        apart = vector_operator(kind, grid, (0, 1), [field.dtype for field in fields])
+        for result, one in zip(results, whole(apart, *(f[place] for f in fields)), strict=True):
+            assert_same_bits(np.copy(result[place]), one)
 
 
 @pytest.mark.parametrize("kind", KINDS)
