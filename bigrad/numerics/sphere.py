@@ -20,8 +20,9 @@ Array = np.ndarray[Any, Any]
 # were rounded to float32, or to a few decimals, still close; no regional grid comes this near.
 _EVEN = 0.02
 
-# How many roundings of the coordinate's dtype may lie between a pole and a row at it.
-_ROUNDINGS = 8
+# How far from a pole, or beyond it, in steps, a row at it may lie: sums of steps, and radians in
+# float32, miss it by a little, and the cosine of what is left has no digit that counts.
+_AT_POLE = 0.01
 
 
 class End(Enum):
@@ -161,7 +162,7 @@ def sphere(longitude: Any, latitude: Any, radius: float) -> Grid:
         msg = f"`radius` must be a positive number, in metres as a rule; found {radius!r}"
         raise ValueError(msg)
     lon, lat = (np.asarray(c).astype(np.float64) for c in (longitude, latitude))
-    lat = _with_exact_poles(lat, np.asarray(latitude).dtype)
+    lat = _with_exact_poles(lat)
     number = len(lon)
     turn = np.copysign(360.0, lon[-1] - lon[0])
     even = lon[0] + np.arange(number) * (turn / number)
@@ -180,9 +181,9 @@ def sphere(longitude: Any, latitude: Any, radius: float) -> Grid:
     return Grid(x_steps, y_steps, (End.WRAPPED, End.WRAPPED), (ends[0], ends[1]), metric)
 
 
-def _with_exact_poles(lat: Array, dtype: np.dtype[Any]) -> Array:
-    precision = np.finfo(dtype if dtype.kind == "f" else np.float64).eps
-    at_pole = np.abs(np.abs(lat) - 90) <= _ROUNDINGS * 90 * float(precision)
+def _with_exact_poles(lat: Array) -> Array:
+    step = np.abs(np.diff(lat)).min(initial=90.0)
+    at_pole = np.abs(np.abs(lat) - 90) <= _AT_POLE * step
     exact: Array = np.where(at_pole, np.copysign(90.0, lat), lat)
     beyond = np.abs(exact) > 90
     if beyond.any():

@@ -386,6 +386,9 @@ def test_a_regional_grid_has_no_direction_at_a_pole() -> None:
         ([0, 120], [-75, 0, 75], "edge", "edge"),
         (np.array([0, 80, 180, 270]), [-75, 0, 75], "edge", "edge"),
         (np.arange(0, 360, 30), np.array([-90 + 1e-5, 0, 90 - 1e-5], "f4"), "wrapped", "pole"),
+        (np.arange(0, 360, 30), [-90.0000025, 0, 90.0000025], "wrapped", "pole"),
+        (np.arange(0, 360, 30), np.arange(-90, 90.05, 0.1), "wrapped", "pole"),
+        (np.arange(0, 360, 30), -np.arange(-89.95, 90, 0.1), "wrapped", "across"),
     ],
 )
 def test_what_lies_beyond_the_ends(lon: Any, lat: Any, x_end: str, y_end: str) -> None:
