@@ -36,7 +36,8 @@ def apply(
     Raises
     ------
     TypeError
-        Where a field is an array of another library, or `out` is given for dask arrays.
+        Where a field is an array of another library, or a dask array of such; or `out` is given
+        for dask arrays.
     ValueError
         Where the arrays differ in shape or do not fit the grid.
 
@@ -57,6 +58,8 @@ def apply(
     """
     _check_shapes(operator, [field.shape for field in fields])
     dask = sys.modules.get("dask.array")
+    for field in fields:
+        _check_type(getattr(field, "_meta", field))
     if dask is not None and any(isinstance(field, dask.Array) for field in fields):
         from bigrad.chunked import vectors as chunked
 
@@ -64,14 +67,6 @@ def apply(
             msg = "`out` needs NumPy data, found a dask array: leave `out` away"
             raise TypeError(msg)
         return chunked.apply(operator, fields)
-    for field in fields:
-        if type(field) not in (np.ndarray, np.memmap):
-            what = f"{type(field).__module__}.{type(field).__name__}"
-            msg = (
-                f"vector calculus takes plain NumPy and dask arrays, found {what}; convert it, "
-                "with missing values as NaN"
-            )
-            raise TypeError(msg)
     if out is not None:
         _check_out(operator, fields, out)
     start = (0,) * fields[0].ndim
@@ -86,6 +81,16 @@ def apply(
 def _extra(operator: VectorOperator, shape: tuple[int, ...]) -> list[tuple[Any, ...]]:
     start = (0,) * len(shape)
     return [operator.extra(number, start, shape) for number in range(operator.inputs)]
+
+
+def _check_type(array: Any) -> None:
+    if type(array) not in (np.ndarray, np.memmap):
+        what = f"{type(array).__module__}.{type(array).__name__}"
+        msg = (
+            f"vector calculus takes plain NumPy arrays, and dask arrays of these, found {what}; "
+            "convert it, with missing values as NaN"
+        )
+        raise TypeError(msg)
 
 
 def _check_shapes(operator: VectorOperator, shapes: Sequence[tuple[int, ...]]) -> None:

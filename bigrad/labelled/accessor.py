@@ -506,7 +506,6 @@ class DataArrayGradient:
         ValueError
             Where derivatives along a list have no name to be called after, or one that is
             taken, or an option is none of its choices, or has no meaning with another.
-            taken, `edge_order` is neither 1 nor 2, or `metric` is unknown.
 
         See Also
         --------

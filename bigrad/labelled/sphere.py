@@ -116,7 +116,9 @@ def horizontal(
         if variable.size < 2:
             msg = f"`{name}` has too few points: at least 2 are needed, found {variable.size}"
             raise CoordinateError(msg)
-    if metric is None:
+    if metric:
+        _check_directions(names, variables)
+    else:
         values = [coordinate_values(n, v) for n, v in zip(names, variables, strict=True)]
         units = [coordinate_units(variable) for variable in variables]
         if None not in units and units[0] != units[1]:
@@ -264,6 +266,16 @@ def _check_dims(field: xr.Variable, names: tuple[str, str], dims: tuple[str, str
         if dim not in field.dims:
             msg = f"the field does not lie along `{name}`: its dimensions are {field.dims}"
             raise CoordinateError(msg)
+
+
+def _check_directions(names: tuple[str, str], variables: list[xr.Variable]) -> None:
+    if is_latitude(names[0], variables[0]) and is_longitude(names[1], variables[1]):
+        msg = (
+            f"`x` is the longitude and `y` the latitude, found `{names[0]}` and `{names[1]}`, "
+            "which are the reverse by their standard_name, units or name; give them the other "
+            "way round, or correct these"
+        )
+        raise CoordinateError(msg)
 
 
 def in_degrees(name: str, variable: xr.Variable) -> np.ndarray[Any, Any]:

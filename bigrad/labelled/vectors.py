@@ -75,6 +75,9 @@ def of_winds(
            [-1., -1., -1.]])
     """
     for name in names:
+        if not isinstance(name, str):
+            msg = f"variables are given by their names, found {type(name).__name__}"
+            raise TypeError(msg)
         if name not in dataset.variables:
             known = ", ".join(f"`{n}`" for n in dataset.data_vars) or "none"
             msg = f"`{name}` is not a variable of the dataset; its variables are {known}"

@@ -84,6 +84,9 @@ def test_refusals() -> None:
     values = np.ones((6, 9, 8), "f4")
     with pytest.raises(TypeError, match="MaskedArray"):
         apply(operator, [np.ma.masked_array(values), values])
+    masked = da.from_array(np.ma.masked_array(values), chunks=3, asarray=False)
+    with pytest.raises(TypeError, match="MaskedArray"):
+        apply(operator, [fields[0], masked])
     with pytest.raises(ValueError, match="share memory"):
         apply(operator, [values, values], [values])
 

@@ -6,6 +6,7 @@ import xarray as xr
 
 from bigrad.errors import CoordinateError
 from bigrad.labelled.sphere import RADIUS, horizontal, in_degrees, radius_of
+from bigrad.numerics.sphere import End
 
 
 def on(x: tuple[str, dict[str, Any]], y: tuple[str, dict[str, Any]]) -> xr.Dataset:
@@ -91,6 +92,28 @@ def test_radius_of_the_grid_mapping(attributes: Any, radius: float, named: str) 
     found = horizontal(ds, ds["f"].variable, metric="sphere", radius=2.0)
     assert found.grid.metric is not None
     assert found.grid.metric.radius == 2.0
+
+
+def test_longitude_and_latitude_are_not_taken_for_each_other() -> None:
+    ds = on(("lon", {}), ("lat", {}))
+    with pytest.raises(CoordinateError, match="`x` is the longitude"):
+        horizontal(ds, ds["f"].variable, metric="sphere", x="lat", y="lon")
+    rotated = on(("rlon", {"units": "degrees"}), ("rlat", {"units": "degrees"}))
+    found = horizontal(rotated, rotated["f"].variable, metric="sphere", x="rlon", y="rlat")
+    assert found.names == ("rlon", "rlat")
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_radians_reach_the_poles(dtype: str) -> None:
+    radians = {"units": "radians"}
+    lat, lon = np.linspace(-np.pi / 2, np.pi / 2, 5), np.arange(8) * np.pi / 4
+    ds = xr.Dataset(
+        {"f": (("lat", "lon"), np.zeros((5, 8)))},
+        {"lat": ("lat", lat.astype(dtype), radians), "lon": ("lon", lon.astype(dtype), radians)},
+    )
+    grid = horizontal(ds, ds["f"].variable, metric="sphere").grid
+    assert grid.x_ends == (End.WRAPPED, End.WRAPPED)
+    assert grid.y_ends == (End.POLE, End.POLE)
 
 
 def test_angles_only() -> None:
