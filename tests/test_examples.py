@@ -7,18 +7,27 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from examples import shaded_relief, temperature_fronts, upwelling_coast
+from examples import era_interim_vorticity, shaded_relief, temperature_fronts, upwelling_coast
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-ARGUMENTS = {"shaded_relief": ["--size", "96"], "temperature_fronts": [], "upwelling_coast": []}
+ARGUMENTS: dict[str, list[str]] = {
+    "era_interim_vorticity": [],
+    "shaded_relief": ["--size", "96"],
+    "temperature_fronts": [],
+    "upwelling_coast": [],
+}
+WINDS = era_interim_vorticity.WINDS
 
 
 def test_every_example_is_run_here() -> None:
     assert {path.stem for path in EXAMPLES.glob("*.py")} == set(ARGUMENTS)
 
 
+@pytest.mark.filterwarnings("ignore::xarray.SerializationWarning")
 @pytest.mark.parametrize("name", ARGUMENTS)
 def test_draws_its_picture(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if name == "era_interim_vorticity" and not WINDS.exists():
+        pytest.skip(f"{WINDS.name} is not there")
     script = str(EXAMPLES / f"{name}.py")
     picture = tmp_path / "picture.png"
     monkeypatch.setattr(sys, "argv", [script, *ARGUMENTS[name], str(picture)])
@@ -72,3 +81,25 @@ def test_an_even_slope_is_even_up_to_the_coast() -> None:
     found = upwelling_coast.slope(temperature).values
     np.testing.assert_array_equal(~np.isnan(found), sea)
     np.testing.assert_allclose(found[sea], 50 / (2 * np.pi * 6371.229 / 360))
+
+
+def test_without_winds_it_is_said_what_to_give(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = str(EXAMPLES / "era_interim_vorticity.py")
+    picture = tmp_path / "picture.png"
+    monkeypatch.setattr(sys, "argv", [script, "--winds", str(tmp_path / "no.nc"), str(picture)])
+    with pytest.raises(SystemExit, match="give --winds"):
+        runpy.run_path(script, run_name="__main__")
+
+
+def test_air_that_turns_as_a_whole_has_its_vorticity_at_the_poles_too() -> None:
+    latitude, longitude = np.linspace(90.0, -90.0, 37), np.arange(-180.0, 180.0, 5.0)
+    turning = np.broadcast_to(7.292e-5 * 6371229 * np.cos(np.deg2rad(latitude))[:, None], (37, 72))
+    winds = xr.Dataset(
+        {"u": (("latitude", "longitude"), turning)},
+        {"latitude": latitude, "longitude": longitude},
+    )
+    found = era_interim_vorticity.vorticity(winds.assign(v=0 * winds["u"]))
+    planetary = np.broadcast_to(2 * 7.292e-5 * np.sin(np.deg2rad(latitude))[:, None], (37, 72))
+    np.testing.assert_allclose(found, planetary, atol=0.01 * 1.5e-4)

@@ -177,7 +177,7 @@ def test_refusals(winds: xr.Dataset) -> None:
     with pytest.raises(CoordinateError, match=r"`w` is not a variable.*`u`, `v`"):
         winds.grad.vorticity("u", "w")
     with pytest.raises(TypeError, match="by their names, found DataArray"):
-        winds.grad.vorticity(winds["u"], winds["v"])  # type: ignore[arg-type]
+        winds.grad.vorticity(winds["u"], winds["v"])
     with pytest.raises(ValueError, match="must have the same"):
         winds.assign(v=winds["v"][0]).grad.vorticity("u", "v")
     with pytest.raises(ValueError, match='`metric` must be "sphere" or None'):
