@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bigrad.cli.options import FORMULAS, GRID, JOB, RADIUS, Command, memory_size, with_options
+from bigrad.cli.options import FORMULAS, GRID, JOB, RADIUS, Command, with_options
 from bigrad.errors import BigradError
 
 if TYPE_CHECKING:
@@ -191,14 +191,15 @@ def _run(
     with _told():
         from bigrad.jobs.plan import plan
 
-        job = plan(
-            source,
-            target,
-            variables=variables or None,
-            edge_order=int(edge_order),
-            metric=None if metric == "none" else "sphere",
-            **options,
-        )
+        with _usage():
+            job = plan(
+                source,
+                target,
+                variables=variables or None,
+                edge_order=int(edge_order),
+                metric=None if metric == "none" else "sphere",
+                **options,
+            )
         if dry_run:
             job.coordinates()
             click.echo(repr(job))
@@ -213,7 +214,6 @@ def _run(
 @click.option(
     "--memory",
     "-m",
-    callback=memory_size,
     default="512MiB",
     show_default=True,
     metavar="SIZE",
@@ -227,9 +227,23 @@ def demo(directory: Path, memory: str) -> None:
     """
     with _told():
         from bigrad import demo as demonstration
+        from bigrad.jobs.memory import parse_bytes
 
+        with _usage():
+            parse_bytes(memory)
         if not demonstration.run(directory, memory):
             sys.exit(1)
+
+
+@contextmanager
+def _usage() -> Iterator[None]:
+    """Tell of options that are wrong by themselves, or together."""
+    try:
+        yield
+    except (ValueError, TypeError) as exc:
+        if isinstance(exc, BigradError):
+            raise
+        raise click.UsageError(str(exc)) from exc
 
 
 @contextmanager
@@ -257,7 +271,12 @@ def _client(address: str | None) -> "Iterator[Client | None]":
         return
     from distributed import Client
 
-    with Client(address) as client:
+    try:
+        client = Client(address)
+    except ValueError as exc:
+        msg = f"{address!r} is no address of a scheduler, as tcp://10.0.0.1:8786 is ({exc})"
+        raise click.BadParameter(msg, param_hint="--scheduler") from exc
+    with client:
         yield client
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-__all__ = ["FORMULAS", "GRID", "JOB", "RADIUS", "Command", "memory_size", "with_options"]
+__all__ = ["FORMULAS", "GRID", "JOB", "RADIUS", "Command", "with_options"]
 
 Command = Callable[..., None]
 
@@ -87,24 +87,12 @@ def _number(text: str) -> float:
         raise click.BadParameter(msg) from None
 
 
-def memory_size(_: click.Context, __: click.Parameter, text: str) -> str:
-    """Refuse what is no number of bytes, such as ``512MiB``."""
-    from bigrad.jobs.memory import parse_bytes
-
-    try:
-        parse_bytes(text)
-    except ValueError as exc:
-        raise click.BadParameter(str(exc)) from exc
-    return text
-
-
 # Of every job.
 JOB = (
     click.option(
         "--memory",
         "-m",
         metavar="SIZE",
-        callback=memory_size,
         default="2GiB",
         show_default=True,
         help="The most memory that the process may hold, the interpreter included.",

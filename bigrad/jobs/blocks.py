@@ -5,7 +5,7 @@ Integers only: nothing here knows of stores or values.
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import numpy as np
@@ -332,6 +332,29 @@ def count_along(size: int, block: int, unit: int, reach: Reach | None, run: int 
     >>> count_along(10, 5, 5, Reach(10), run=2).faces
     0
     """
+    # Far from the ends all repeats itself after so many cells: what more of them add is counted
+    # once.
+    period = math.lcm(block * run, unit)
+    short = 4 * _ENDS * block * run + period
+    if size <= short + 2 * period:
+        return _count(size, block, unit, reach, run)
+    times = (size - short) // period
+
+    def shortened(repeats: int) -> AxisCount:
+        n = size - (times - repeats) * period
+        return _count(n, block, unit, None if reach is None else replace(reach, size=n), run)
+
+    one, two = shortened(1), shortened(2)
+    return replace(
+        two,
+        **{
+            name: getattr(one, name) + (times - 1) * (getattr(two, name) - getattr(one, name))
+            for name in ("core", "joined", "faces", "wrapped")
+        },
+    )
+
+
+def _count(size: int, block: int, unit: int, reach: Reach | None, run: int) -> AxisCount:
     start = np.arange(0, size, block)
     stop = np.minimum(start + block, size)
     lo, hi = start, stop

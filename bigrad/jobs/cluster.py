@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -17,8 +18,10 @@ from typing import TYPE_CHECKING, Any
 import distributed
 import zarr
 from dask.utils import format_bytes
+from zarr.storage import StorePath
 
 from bigrad.errors import JobError, MemoryCeilingError, SourceError, TargetError
+from bigrad.jobs.lease import Lease, holds
 from bigrad.jobs.memory import settle_allocator
 from bigrad.jobs.run import Done, Stage, Task
 from bigrad.jobs.storage import describe, in_memory
@@ -75,7 +78,11 @@ def check_cluster(client: distributed.Client, plan: Plan) -> None:
 
 
 def run_on_cluster(
-    tally: Tally, halt: threading.Event, client: distributed.Client, plan: Plan
+    tally: Tally,
+    halt: threading.Event,
+    client: distributed.Client,
+    plan: Plan,
+    lease: Lease,
 ) -> None:
     """Run all tasks; the first error stops the rest, between two blocks.
 
@@ -89,6 +96,8 @@ def run_on_cluster(
         Of the cluster.
     plan : Plan
         The job; of each worker's threads, ``plan.workers`` work at it at the same time.
+    lease : Lease
+        What this process holds; once another does, workers stop.
 
     Raises
     ------
@@ -98,13 +107,14 @@ def run_on_cluster(
     tasks = tally.tasks()
     job = uuid.uuid4().hex
     stages = client.submit(_stages, plan, key=f"bigrad-stages-{job}")
+    halting = _Halt(_halting(job), lease.path, lease.identity)
     running: dict[Any, Task] = {}
     completed = distributed.as_completed()
 
     def submit(count: int) -> None:
         for task in islice(tasks, count):
             future = client.submit(
-                _perform, stages, task, job, plan.workers, plan.concurrency,
+                _perform, stages, task, halting, job, plan.workers, plan.concurrency,
                 key=f"bigrad-{job}-{task.stage}-{task.first}",
             )  # fmt: skip
             running[future] = task
@@ -145,12 +155,12 @@ def _stages(plan: Plan) -> list[Stage]:
 
 
 def _perform(
-    stages: Sequence[Stage], task: Task, job: str, workers: int, concurrency: int
+    stages: Sequence[Stage], task: Task, halt: _Halt, job: str, workers: int, concurrency: int
 ) -> Done:
     """Do one task, in a worker."""
     settle_allocator()
     with _slots(job, workers), zarr.config.set({"async.concurrency": concurrency}):
-        return stages[task.stage].perform(task.first, task.stop, _Halt(_halting(job)))
+        return stages[task.stage].perform(task.first, task.stop, halt)
 
 
 @cache
@@ -162,11 +172,14 @@ def _halting(job: str) -> str:
     return f"bigrad-halt-{job}"
 
 
+@dataclass(frozen=True)
 class _Halt:
-    """Whether the job was stopped, as its client says."""
+    """Whether the job was stopped, as its client says, or as another one's lease says."""
 
-    def __init__(self, name: str) -> None:
-        self._event = distributed.Event(name)
+    event: str
+    lease: StorePath
+    holder: str
 
     def is_set(self) -> bool:
-        return bool(self._event.is_set())
+        """Whether it was."""
+        return bool(distributed.Event(self.event).is_set()) or not holds(self.lease, self.holder)

@@ -121,6 +121,11 @@ class Journal:
         """Where the journal lies."""
         return describe_path(self._folder)
 
+    @property
+    def lease(self) -> Lease:
+        """The right to write to the target."""
+        return self._lease
+
     def begin(self, job: Mapping[str, Any]) -> None:
         """Forget any other job, and remember this one; no step of it may be done before."""
         self._remove(_DONE)
@@ -132,15 +137,32 @@ class Journal:
         self._changed = True
         self.flush()
 
-    def resume(self) -> bool:
-        """Read what is done; False where the target was not yet ready when the job was cut."""
+    def resume(self, steps: Mapping[str, int]) -> bool:
+        """Read what is done; False where the target was not yet ready when the job was cut.
+
+        Parameters
+        ----------
+        steps : mapping of str to int
+            How many there are, by stage.
+
+        Raises
+        ------
+        TargetError
+            Where the journal tells of other steps, or cannot be read.
+        """
         lines = _read(self._folder / _DONE)
         if lines is None:
             return False
         self._done = {}
-        for line in lines.splitlines():
-            entry = json.loads(line)
-            self.done(entry["stage"]).add(*entry["steps"])
+        try:
+            for line in lines.splitlines():
+                entry = json.loads(line)
+                first, stop = map(int, entry["steps"])
+                if not 0 <= first < stop <= steps[entry["stage"]]:
+                    raise ValueError(line)
+                self.done(entry["stage"]).add(first, stop)
+        except (ValueError, KeyError, TypeError) as exc:
+            raise _damaged(self._name, exc) from exc
         return True
 
     def done(self, stage: str) -> Ranges:
@@ -177,7 +199,8 @@ class Journal:
     def finish(self) -> None:
         """Remove the journal: the job is done."""
         self._changed = False
-        for name in (_DONE, _JOB):
+        # In this order: what is left of it, if anything, is no job to resume.
+        for name in (_JOB, _DONE):
             self._remove(name)
 
     def __enter__(self) -> Self:
@@ -213,18 +236,25 @@ def read_job(target: Store) -> dict[str, Any] | None:
     TargetError
         Where there is one that cannot be read.
     """
-    folder = beside(target)
-    text = _read(folder / _JOB)
+    text = _read(beside(target) / _JOB)
     if text is None:
         return None
     try:
-        return dict(json.loads(text))
-    except ValueError as exc:
-        msg = (
-            f"the journal of the unfinished job at `target` {describe(target)!r} cannot be read "
-            f"({exc}); ask for `overwrite` (`--overwrite`) to start over"
-        )
-        raise TargetError(msg) from exc
+        job = dict(json.loads(text))
+        for entry in job["passes"]:
+            list(entry["variables"]), list(map(int, entry["axes"])), int(entry["run"])
+            list(map(int, entry["block"]))
+        str(job["job"])
+    except (ValueError, KeyError, TypeError) as exc:
+        raise _damaged(describe(target), exc) from exc
+    return job
+
+
+def _damaged(target: str, exc: Exception) -> TargetError:
+    return TargetError(
+        f"the journal of the unfinished job at `target` {target!r} is damaged ({exc!r}), so that "
+        "it cannot be continued; ask for `overwrite` (`--overwrite`) to start over"
+    )
 
 
 def differences(before: Any, now: Any, at: str = "") -> Iterator[str]:
@@ -254,5 +284,5 @@ def _read(path: StorePath) -> str | None:
     # A local store that is not there is no place to find nothing in, it says.
     with suppress(FileNotFoundError, NotADirectoryError):
         found = sync(path.get(default_buffer_prototype()))
-        return None if found is None else found.to_bytes().decode()
+        return None if found is None else found.to_bytes().decode(errors="replace")
     return None

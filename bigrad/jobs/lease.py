@@ -3,20 +3,28 @@
 import json
 import os
 import socket
+import sys
 import threading
 import time
 import uuid
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
-from zarr.storage import StorePath
+from zarr.storage import LocalStore, StorePath
 
 from bigrad.errors import TargetError
 from bigrad.jobs.storage import documents
 
-__all__ = ["Lease"]
+# Windows has no such locks.
+_LOCKS = sys.platform != "win32"
+if _LOCKS:
+    import fcntl
+
+__all__ = ["Lease", "holds", "machine"]
 
 _NAME = "lease.json"
 
@@ -52,6 +60,16 @@ class Lease:
         self._renewing = threading.Thread(target=self._renew, name="bigrad-lease", daemon=True)
         self._renewing.start()
 
+    @property
+    def path(self) -> StorePath:
+        """Where its document lies."""
+        return self._path
+
+    @property
+    def identity(self) -> str:
+        """What tells this holder from any other."""
+        return str(self._holder["id"])
+
     def check(self) -> None:
         """Raise where another process took the lease."""
         if self._lost:
@@ -65,23 +83,23 @@ class Lease:
         """Give it back; the document is removed."""
         self._stop.set()
         self._renewing.join()
-        if self._read().get("id") == self._holder["id"]:
+        if holds(self._path, self.identity):
             sync(self._path.delete())
 
     def _acquire(self) -> None:
-        found = self._read()
-        if found and _alive(found):
-            msg = (
-                f"another job writes to `target` {self._target!r}: process {found.get('pid')} on "
-                f"{found.get('host')}, last heard of {time.time() - found['renewed']:.0f} s ago; "
-                "wait for it, or stop it first"
-            )
-            raise TargetError(msg)
-        if found:
-            sync(self._path.delete())
-        sync(self._path.set_if_not_exists(documents(self._document())))
-        winner = self._read()
-        if winner.get("id") != self._holder["id"]:
+        with _exclusive(self._path):
+            found = self._read()
+            if found and _alive(found):
+                msg = (
+                    f"another job writes to `target` {self._target!r}: process {found.get('pid')} "
+                    f"on {found.get('host')}; wait for it, or stop it first"
+                )
+                raise TargetError(msg)
+            if found is not None:
+                sync(self._path.delete())
+            sync(self._path.set_if_not_exists(documents(self._document())))
+            winner = self._read() or {}
+        if winner.get("id") != self.identity:
             msg = (
                 f"another job began to write to `target` {self._target!r} at this moment: process "
                 f"{winner.get('pid')} on {winner.get('host')}"
@@ -91,8 +109,8 @@ class Lease:
     def _renew(self) -> None:
         while not self._stop.wait(_RENEWED_EVERY):
             # What fails now may do next time, long before the lease ends.
-            with suppress(OSError):
-                if self._read().get("id") != self._holder["id"]:
+            with suppress(Exception):
+                if not holds(self._path, self.identity):
                     self._lost = True
                     return
                 sync(self._path.set(documents(self._document())))
@@ -100,12 +118,42 @@ class Lease:
     def _document(self) -> dict[str, Any]:
         return {**self._holder, "renewed": time.time()}
 
-    def _read(self) -> dict[str, Any]:
-        found = sync(self._path.get(default_buffer_prototype()))
-        try:
-            return {} if found is None else dict(json.loads(found.to_bytes()))
-        except ValueError:
-            return {}
+    def _read(self) -> dict[str, Any] | None:
+        return _read(self._path)
+
+
+def holds(path: StorePath, identity: str) -> bool:
+    """Whether the lease at `path` is that of a holder."""
+    return (_read(path) or {}).get("id") == identity
+
+
+def _read(path: StorePath) -> dict[str, Any] | None:
+    """Return the document, an empty one where it cannot be read, None where there is none."""
+    found = None
+    with suppress(FileNotFoundError, NotADirectoryError):
+        found = sync(path.get(default_buffer_prototype()))
+    if found is None:
+        return None
+    try:
+        return dict(json.loads(found.to_bytes()))
+    except (ValueError, TypeError):
+        return {}
+
+
+@contextmanager
+def _exclusive(path: StorePath) -> Iterator[None]:
+    """Let no other process of this machine look at a lease; where stores allow it."""
+    if not _LOCKS or not isinstance(path.store, LocalStore):
+        yield
+        return
+    folder = path.store.root
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _this_process() -> dict[str, Any]:
@@ -114,20 +162,30 @@ def _this_process() -> dict[str, Any]:
     return {
         "id": uuid.uuid4().hex,
         "host": socket.gethostname(),
+        "machine": machine(),
         "pid": os.getpid(),
         "started": psutil.Process().create_time(),
     }
 
 
+def machine() -> str:
+    """Name what numbers of processes belong to: a machine since it booted, or a container."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot} {os.stat('/proc/self/ns/pid').st_ino}"
+    except OSError:
+        return socket.gethostname()
+
+
 def _alive(holder: dict[str, Any]) -> bool:
     import psutil
 
-    if holder.get("host") != socket.gethostname():
-        return time.time() - float(holder.get("renewed", 0)) < _DEAD_AFTER
     try:
+        if holder["machine"] != machine():
+            return time.time() - float(holder["renewed"]) < _DEAD_AFTER
         process = psutil.Process(int(holder["pid"]))
         # A number may have gone to another process since.
         same = bool(abs(process.create_time() - float(holder["started"])) < 1)
         return same and process.status() != psutil.STATUS_ZOMBIE
-    except (KeyError, ValueError, psutil.Error):
+    except (KeyError, TypeError, ValueError, psutil.Error):
         return False

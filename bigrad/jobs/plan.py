@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import time
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
@@ -39,12 +40,21 @@ from bigrad.jobs.report import Progress, Report
 from bigrad.jobs.run import Copy, Input, Stage, Work
 from bigrad.jobs.selection import Field, Output, Selection, select, select_on_grid
 from bigrad.jobs.source import ObjectKeys, Source, layout_of, metadata_objects, open_source
-from bigrad.jobs.storage import Place, describe, located, options_of_places, remove_partial
+from bigrad.jobs.storage import (
+    Place,
+    describe,
+    is_occupied,
+    largest_object,
+    located,
+    options_of_places,
+    remove_partial,
+)
 from bigrad.jobs.tally import Tally
 from bigrad.jobs.target import (
     CODECS,
     ResultArray,
     begin,
+    check_resumable,
     check_target,
     finish,
     open_target,
@@ -118,7 +128,7 @@ class Part:
 
     @property
     def name(self) -> str:
-        """What the journal calls it."""
+        """What people call it."""
         labels = ", ".join(output.coord for output in self.outputs)
         if self.field.on_grid is None or self.field.on_grid.operator.kind == "components":
             return f"derivative of {self.field.variable} along {labels}"
@@ -290,14 +300,18 @@ class Plan:
         ):
             # Again, since another job may have been at it until the journal was this one's.
             self._check_target(resume=resume)
-            self._open(journal, self._identity(coordinates, staged), staged, resume=resume)
-            sizes = {part.name: part.demand.result_bytes for part in self.parts}
-            tally = Tally(self._stages(coordinates), journal, sizes, self.ceiling, report)
+            stages = self._stages(coordinates)
+            identity = self._identity(coordinates, staged)
+            self._open(journal, identity, staged, stages, resume=resume)
+            sizes = {
+                _stage(number): part.demand.result_bytes for number, part in enumerate(self.parts)
+            }
+            tally = Tally(stages, journal, sizes, self.ceiling, report)
             try:
                 if client is None:
                     run_on_threads(tally, halt, workers=self.workers, concurrency=self.concurrency)
                 else:
-                    cluster.run_on_cluster(tally, halt, client, self)
+                    cluster.run_on_cluster(tally, halt, client, self, journal.lease)
                 if halt.is_set():
                     raise KeyboardInterrupt
             except BaseException as exc:
@@ -334,11 +348,15 @@ class Plan:
         journal: Journal,
         identity: Mapping[str, Any],
         staged: Mapping[str, Buffer],
+        stages: Sequence[Stage],
         *,
         resume: bool,
     ) -> None:
         """Begin the job, or find out what of it is done."""
-        found = read_job(self.target) if resume else None
+        # Without its target a job is forgotten.
+        found = read_job(self.target) if resume and is_occupied(self.target) else None
+        job = uuid.uuid4().hex if found is None else str(found["job"])
+        identity = {"job": job, **identity}
         if found is None:
             journal.begin(identity)
         elif found != identity:
@@ -348,10 +366,14 @@ class Plan:
                 f"{changes}; resume it as it was, or ask for `overwrite` (`--overwrite`)"
             )
             raise TargetError(msg)
-        elif journal.resume():
+        elif journal.resume({stage.name: stage.steps for stage in stages}):
+            left = any(list(journal.done(s.name).missing(s.steps)) for s in stages)
+            check_resumable(self.target, job, complete=not left)
             remove_partial(self.target)
             return
-        begin(self.target, staged, self.source.name)
+        else:
+            check_resumable(self.target, job, complete=False)
+        begin(self.target, staged, self.source.name, job)
         journal.opened()
 
     def _stages(self, coordinates: Mapping[str, Along]) -> list[Stage]:
@@ -365,7 +387,10 @@ class Plan:
             for name in self.selection.companions
         )
         pool = Pool(self.projected_memory - self.reserved - MARGIN)
-        return [*copies, *(self._work(part, coordinates, pool) for part in self.parts)]
+        works = (
+            self._work(number, part, coordinates, pool) for number, part in enumerate(self.parts)
+        )
+        return [*copies, *works]
 
     def _identity(
         self, coordinates: Mapping[str, Along], staged: Mapping[str, Buffer]
@@ -458,7 +483,7 @@ class Plan:
             staged |= metadata_objects(name, self.source.array(name))
         return staged
 
-    def _work(self, part: Part, coordinates: Mapping[str, Along], pool: Pool) -> Work:
+    def _work(self, number: int, part: Part, coordinates: Mapping[str, Along], pool: Pool) -> Work:
         def writer(name: str | None) -> Writer | None:
             if name is None:
                 return None
@@ -476,7 +501,8 @@ class Plan:
             ]
         )
         return Work(
-            name=part.name,
+            name=_stage(number),
+            what=part.name,
             dims=tuple(map(str, self.source.dataset[part.field.variable].dims)),
             inputs=tuple(
                 Input(
@@ -511,6 +537,11 @@ class Plan:
 
     def _repr_html_(self) -> str:
         return overview.html(self)
+
+
+def _stage(number: int) -> str:
+    """Name a pass for the journal; no name of a variable can be taken for it."""
+    return f"pass {number}"
 
 
 def _operator(part: Part, output: Output, one: Along, scheme: Scheme) -> Gradient:
@@ -980,5 +1011,11 @@ def _warm(field: Field, demand: Demand, scheme: Scheme) -> None:
 
 
 def _object_bytes(source: Source, name: str) -> int:
-    layout = layout_of(source.array(name))
+    """Bytes of the largest object of a variable that is copied, at most."""
+    array = source.array(name)
+    layout = layout_of(array)
+    if layout.dtype.hasobject or layout.dtype.kind == "T":
+        # Of texts of any length only the store knows.
+        keys = ObjectKeys(name, array)
+        return largest_object(source.store, (keys[i] for i in range(len(keys))))
     return int(np.prod(layout.unit, dtype=float)) * layout.dtype.itemsize

@@ -58,15 +58,15 @@ def _bar(total: int) -> Iterator[Callable[[Progress], None]]:
 
 
 def _lines() -> Callable[[Progress], None]:
-    last = time.monotonic()
+    last, ended = time.monotonic(), False
 
     def advance(progress: Progress) -> None:
-        nonlocal last
+        nonlocal last, ended
         now = time.monotonic()
-        at_end = progress.blocks_done == progress.blocks
+        at_end = progress.blocks_done == progress.blocks and not ended
         if now - last < _SECONDS_BETWEEN_LINES and not at_end:
             return
-        last = now
+        last, ended = now, ended or at_end
         left = progress.seconds_left
         sys.stderr.write(
             f"{_blocks(progress)}, {100 * progress.bytes_done / max(progress.bytes, 1):.0f} %, "

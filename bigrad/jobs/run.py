@@ -123,7 +123,7 @@ class Copy:
     @property
     def name(self) -> str:
         """What the journal calls it."""
-        return f"copy of {self.variable}"
+        return f"copy {self.variable}"
 
     @property
     def steps(self) -> int:
@@ -142,7 +142,7 @@ class Copy:
         try:
             copied = copy_objects(self.source, self.target, (self.keys[i] for i in keys))
         except OSError as exc:
-            msg = f"copying {self.variable!r} failed: {exc}"
+            msg = f"copying the objects of {self.variable!r} failed: {exc}"
             raise TargetError(msg) from exc
         return Done(steps=stop - first, copied=copied, peak=peak_memory() or 0)
 
@@ -184,6 +184,8 @@ class Work:
     ----------
     name : str
         What the journal calls it.
+    what : str
+        What people call it.
     dims : tuple of str
         Of the variables.
     inputs : tuple of Input
@@ -198,6 +200,7 @@ class Work:
     """
 
     name: str
+    what: str
     dims: tuple[str, ...]
     inputs: tuple[Input, ...]
     grid: BlockGrid
@@ -316,7 +319,7 @@ class Work:
             f"{dim} {cells.start}:{cells.stop}"
             for dim, cells in zip(self.dims, self.grid.region(number), strict=True)
         )
-        return f"block {number} of {len(self.grid)} of {self.name!r} ({cells})"
+        return f"block {number} of {len(self.grid)}, {self.what} ({cells})"
 
 
 @dataclass(frozen=True, eq=False)

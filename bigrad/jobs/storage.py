@@ -1,5 +1,7 @@
 """Stores: opening them, telling whether two are the same place, and moving whole objects."""
 
+import asyncio
+import errno
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -38,7 +40,9 @@ __all__ = [
     "is_located",
     "is_occupied",
     "is_unfinished",
+    "largest_object",
     "located",
+    "mark_of",
     "open_store",
     "options_of_places",
     "put",
@@ -55,6 +59,9 @@ Place = str | os.PathLike[str] | Store | Repository
 # target where there is nothing beside it, as in memory.
 _BESIDE = ".bigrad"
 _INSIDE = "bigrad-journal"
+
+# How often the removal of a directory is tried that others still write to.
+_ATTEMPTS = 5
 
 # Lies in the target from the first write of a job until after its last one.
 MARKER = "bigrad-unfinished.json"
@@ -105,7 +112,8 @@ def open_store(
     if text.startswith("file:") and "::" not in text:
         text = _local_path(text, error)
     if not _is_url(text):
-        return LocalStore(Path(text).expanduser(), read_only=read_only)
+        # A worker of a cluster may be in another directory.
+        return LocalStore(Path(text).expanduser().absolute(), read_only=read_only)
     try:
         store = open_url(text, options, read_only=read_only)
     except (ValueError, TypeError, ImportError, OSError) as exc:
@@ -425,7 +433,7 @@ def beside(target: Store, *, read_only: bool = True) -> StorePath:
     """
     store = _unwrapped(target)
     if isinstance(store, LocalStore):
-        path = f"{os.path.abspath(store.root)}{_BESIDE}"
+        path = f"{os.path.realpath(store.root)}{_BESIDE}"
         return StorePath(LocalStore(path, read_only=read_only))
     # The last part of a bucket's path may be its name, beside which are other people's buckets.
     if isinstance(store, FsspecStore) and "/" in store.path.strip("/"):
@@ -445,6 +453,18 @@ def replace_contents(store: Store, marker: Buffer) -> None:
 
 
 async def _delete_all_but(store: Store, kept: Sequence[str]) -> None:
+    # A worker of a job that was killed may still finish the block that it is at.
+    for attempt in range(_ATTEMPTS):
+        try:
+            await _delete_once(store, kept)
+            break
+        except OSError as exc:
+            if exc.errno != errno.ENOTEMPTY or attempt == _ATTEMPTS - 1:
+                raise
+            await asyncio.sleep(1)
+
+
+async def _delete_once(store: Store, kept: Sequence[str]) -> None:
     # Asked first: without a root, icechunk names nothing.
     names = [name async for name in store.list_dir("")]
     for key in _ROOT_DOCUMENTS:
@@ -465,6 +485,19 @@ async def _delete_all_but(store: Store, kept: Sequence[str]) -> None:
             await store.delete_dir(name)
 
 
+def mark_of(store: Store) -> str | None:
+    """Return the identity of the job that began to write to `store`; None where none did."""
+    found = None
+    with suppress(NotADirectoryError, FileNotFoundError):
+        found = sync(store.get(MARKER, default_buffer_prototype()))
+    if found is None:
+        return None
+    try:
+        return str(json.loads(found.to_bytes()).get("job"))
+    except (ValueError, AttributeError):
+        return ""
+
+
 def remove_folder(folder: StorePath) -> None:
     """Remove the directory of a local store, if it is there and empty."""
     if isinstance(folder.store, LocalStore):
@@ -478,6 +511,18 @@ def remove_partial(target: Store) -> None:
     if isinstance(store, LocalStore):
         for path in Path(store.root).rglob("*.partial"):
             path.unlink(missing_ok=True)
+
+
+def largest_object(store: Store, keys: Iterable[str]) -> int:
+    """Bytes of the largest of some objects, as they are stored; 0 where there are none."""
+    return max((sync(_size(store, key)) for key in keys), default=0)
+
+
+async def _size(store: Store, key: str) -> int:
+    try:
+        return await store.getsize(key)
+    except FileNotFoundError:
+        return 0
 
 
 def copy_objects(source: Store, target: Store, keys: Iterable[str]) -> int:

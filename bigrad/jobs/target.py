@@ -32,6 +32,7 @@ from bigrad.jobs.storage import (
     is_located,
     is_occupied,
     is_unfinished,
+    mark_of,
     open_store,
     put,
     relation,
@@ -43,6 +44,7 @@ __all__ = [
     "CODECS",
     "ResultArray",
     "begin",
+    "check_resumable",
     "check_target",
     "finish",
     "open_target",
@@ -130,13 +132,11 @@ def check_target(source: Store, target: Store, *, overwrite: bool, resume: bool)
             "may be written to; choose another place"
         )
         raise TargetError(msg)
-    unfinished = read_job(target) is not None
-    if not (occupied or unfinished) or (unfinished and resume):
+    unfinished = not overwrite and read_job(target) is not None
+    if not occupied or (unfinished and resume):
         return
     if not overwrite:
         raise TargetError(_occupied(target, unfinished=unfinished))
-    if not occupied:
-        return
     if not (is_located(source) and is_located(target)):
         msg = (
             f"`target` {name!r} exists, and it cannot be told from the source "
@@ -144,6 +144,34 @@ def check_target(source: Store, target: Store, *, overwrite: bool, resume: bool)
             "choose another place"
         )
         raise TargetError(msg)
+
+
+def check_resumable(target: Store, job: str, *, complete: bool) -> None:
+    """Refuse to go on with a target that is not the one that a job left.
+
+    Parameters
+    ----------
+    target : zarr.abc.store.Store
+        Where the job wrote.
+    job : str
+        Its identity.
+    complete : bool
+        Whether all of it is done, so that its mark may be gone already.
+
+    Raises
+    ------
+    TargetError
+        Where the mark of the job is not there.
+    """
+    found = mark_of(target)
+    if found == job or (found is None and complete and is_hierarchy(target)):
+        return
+    msg = (
+        f"`target` {describe(target)!r} is not as the unfinished job left it: it was removed or "
+        "replaced since, so that the job cannot be continued; ask for `overwrite` "
+        "(`--overwrite`) to start over"
+    )
+    raise TargetError(msg)
 
 
 def _occupied(target: Store, *, unfinished: bool) -> str:
@@ -347,7 +375,7 @@ def _sized(codec: Any, itemsize: int) -> Any:
     return codec
 
 
-def begin(store: Store, staged: Mapping[str, Buffer], source: str) -> None:
+def begin(store: Store, staged: Mapping[str, Buffer], source: str, job: str) -> None:
     """Claim the target, empty it, and write the documents of its arrays.
 
     Raises
@@ -360,6 +388,7 @@ def begin(store: Store, staged: Mapping[str, Buffer], source: str) -> None:
             "written_by": "bigrad",
             "meaning": "A job writes here, or was stopped while it did: do not use this data.",
             "source": source,
+            "job": job,
             "began": _now(),
         }
     )

@@ -415,3 +415,15 @@ def test_each_chunk_is_decoded_about_once_in_little_memory(
     job = bigrad.plan(store, MemoryStore(), coord, memory="512MiB")
     assert [part.amplification <= 1.1 for part in job.parts] == [True]
     assert job.projected_memory <= 512 * 2**20
+
+
+def test_texts_that_are_copied_count_with_their_length(tmp_path: Path) -> None:
+    source = write(grid(), tmp_path / "in.zarr", consolidated=False)
+    group = zarr.open_group(source)
+    texts = np.array(["a" * 5_000_000, "b"], dtype=object)
+    array = group.create_array(
+        "note", shape=(2,), dtype=str, chunks=(2,), compressors=None, dimension_names=["n"]
+    )
+    array[:] = texts
+    job = bigrad.plan(source, tmp_path / "out.zarr", "time", memory=MEMORY)
+    assert job.copied["note"] >= 5_000_000

@@ -8,7 +8,6 @@ import multiprocessing
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,10 +18,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import xarray as xr
 import zarr
 
 import bigrad
 from bigrad.errors import SourceError, TargetError
+from bigrad.jobs.lease import machine
 from bigrad.jobs.plan import Plan
 from bigrad.jobs.report import Progress
 from tests.jobs.stores import grid, write
@@ -166,10 +167,7 @@ def test_the_journal_is_lines_of_json(source: Path, tmp_path: Path) -> None:
     assert {path.name for path in folder.iterdir()} == {"job.json", "done.jsonl"}
     lines = [json.loads(line) for line in (folder / "done.jsonl").read_text().splitlines()]
     assert all(first < stop for first, stop in (line["steps"] for line in lines))
-    stages = {
-        "derivative of t along time, longitude",
-        *(f"copy of {c}" for c in ("time", "latitude", "longitude")),
-    }
+    stages = {"pass 0", *(f"copy {c}" for c in ("time", "latitude", "longitude"))}
     assert {line["stage"] for line in lines} <= stages
     assert repr(job(source, out)).count("an unfinished job is there") == 1
 
@@ -214,6 +212,68 @@ def test_without_its_journal_an_unfinished_target_cannot_be_resumed(
     shutil.rmtree(tmp_path / "out.zarr.bigrad")
     with pytest.raises(TargetError, match=r"journal .*out.zarr.bigrad' is not there.*overwrite"):
         job(source, out)
+
+
+@pytest.mark.parametrize("how", ["removed", "emptied", "replaced"])
+def test_a_target_that_is_not_what_the_journal_tells_is_not_resumed(
+    source: Path, tmp_path: Path, whole: dict[str, bytes], how: str
+) -> None:
+    out = tmp_path / "out.zarr"
+    stopped(source, out, after=12)
+    shutil.rmtree(out)
+    if how == "replaced":
+        shutil.move(tmp_path / "out.zarr.bigrad", tmp_path / "kept")
+        job(source, out, edge_order=2).run()
+        shutil.move(tmp_path / "kept", tmp_path / "out.zarr.bigrad")
+        with pytest.raises(TargetError, match="was removed or replaced since"):
+            job(source, out).run(resume=True)
+        job(source, out, overwrite=True).run()
+    else:
+        if how == "emptied":
+            out.mkdir()
+        report = job(source, out).run(resume=how == "emptied")
+        assert report.blocks_resumed == 0
+    assert contents(out) == whole
+
+
+@pytest.mark.parametrize("name", ["job.json", "done.jsonl", "lease.json"])
+@pytest.mark.parametrize("text", ["", "null", "[1]", "{}", "\x00\xff", '{"steps": [-5, 3]}'])
+def test_a_damaged_journal_is_no_journal(
+    source: Path, tmp_path: Path, whole: dict[str, bytes], name: str, text: str
+) -> None:
+    out = tmp_path / "out.zarr"
+    stopped(source, out, after=12)
+    (tmp_path / "out.zarr.bigrad" / name).write_text(text)
+    if name == "lease.json" or (name == "done.jsonl" and not text):
+        job(source, out).run(resume=True)
+    else:
+        with pytest.raises(TargetError, match=r"is damaged .*overwrite"):
+            job(source, out).run(resume=True)
+        job(source, out, overwrite=True).run()
+    assert contents(out) == whole
+
+
+def test_a_link_to_a_target_is_the_target(source: Path, tmp_path: Path) -> None:
+    out, link = tmp_path / "out.zarr", tmp_path / "link.zarr"
+    stopped(source, out)
+    link.symlink_to(out)
+    assert job(source, link).unfinished
+    job(source, link).run(resume=True)
+    assert not (tmp_path / "out.zarr.bigrad").exists()
+
+
+def test_names_of_variables_are_no_names_of_stages(tmp_path: Path) -> None:
+    x = np.arange(4.0)
+    dataset = xr.Dataset(
+        {"copy t": ("x", x**2), "pass 0": ("y", np.arange(5.0)), "copy copy t": ("y", np.ones(5))},
+        {"x": x},
+    )
+    source = write(dataset, tmp_path / "in.zarr")
+    report = bigrad.plan(source, tmp_path / "out.zarr", "x", memory=MEMORY, workers=1).run()
+    assert report.blocks == 1
+    np.testing.assert_array_equal(
+        xr.open_zarr(tmp_path / "out.zarr")["copy t"], np.gradient(x**2, x)
+    )
 
 
 def test_torn_objects_and_orphans_are_written_anew(
@@ -270,10 +330,10 @@ def test_two_jobs_on_one_target(source: Path, tmp_path: Path, whole: dict[str, b
 @pytest.mark.parametrize(
     ("holder", "living"),
     [
-        ({"host": "elsewhere", "renewed": time.time() + 60}, True),
-        ({"host": "elsewhere", "renewed": time.time() - 3600}, False),
-        ({"host": socket.gethostname(), "renewed": time.time(), "pid": 1, "started": 0}, False),
-        ({"host": socket.gethostname(), "renewed": time.time(), "pid": 2**22 + 1}, False),
+        ({"machine": "elsewhere", "renewed": time.time() + 60}, True),
+        ({"machine": "elsewhere", "renewed": time.time() - 3600}, False),
+        ({"machine": machine(), "renewed": time.time(), "pid": 1, "started": 0}, False),
+        ({"machine": machine(), "renewed": time.time(), "pid": 2**22 + 1}, False),
     ],
     ids=["renewed elsewhere", "silent elsewhere", "another process", "no process"],
 )
@@ -283,7 +343,9 @@ def test_a_lease_lasts_as_long_as_its_holder(
     out = tmp_path / "out.zarr"
     stopped(source, out)
     lease = tmp_path / "out.zarr.bigrad" / "lease.json"
-    lease.write_text(json.dumps({"id": "x", "pid": 1, "started": 0, **holder}))
+    lease.write_text(
+        json.dumps({"id": "x", "host": "elsewhere", "pid": 1, "started": 0, **holder})
+    )
     if living:
         with pytest.raises(TargetError, match=r"another job writes .* on elsewhere"):
             job(source, out).run(resume=True)

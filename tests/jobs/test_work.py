@@ -50,7 +50,8 @@ def works(draw: Any) -> tuple[Work, list[Any], list[Any]]:
         for axis in axes
     ]
     work = Work(
-        name="f",
+        name="pass 0",
+        what="derivatives of f",
         dims=tuple("xyz"[:ndim]),
         inputs=(Input(reader_of(source), None, chunk),),
         grid=grid,
