@@ -11,7 +11,18 @@ import numpy as np
 import bigrad
 from benchmarks.comparison import BIGRAD, Array, Case, Comparison, Size, Target, absent
 
-__all__ = ["ALL_AXES", "FILLED", "FRESH", "KINDS", "PEERS", "ROWS", "SMALL"]
+__all__ = [
+    "ALL_AXES",
+    "FILLED",
+    "FRESH",
+    "KINDS",
+    "PEERS",
+    "ROWS",
+    "SMALL",
+    "field",
+    "nothing",
+    "positions",
+]
 
 FILLED = "filled"
 FRESH = "fresh"
@@ -188,8 +199,8 @@ def _peers(axis: int, uniform: bool) -> Callable[[Size, Path], Case]:
             {
                 BIGRAD: lambda: bigrad.gradient(f, h, axis=axis, edge_order=2),
                 NUMPY: lambda: np.gradient(f, h, axis=axis, edge_order=2),
-                "findiff": _nothing if "findiff" in missing else _findiff(f, h, axis),
-                "metpy": _nothing if "metpy" in missing else _metpy(f, h, axis),
+                "findiff": nothing if "findiff" in missing else _findiff(f, h, axis),
+                "metpy": nothing if "metpy" in missing else _metpy(f, h, axis),
             },
             exact=(NUMPY,),
             close=("findiff", "metpy"),
@@ -200,8 +211,8 @@ def _peers(axis: int, uniform: bool) -> Callable[[Size, Path], Case]:
     return prepare
 
 
-def _nothing() -> None:
-    return None
+def nothing() -> None:
+    """Stand for a way that is absent."""
 
 
 def _findiff(f: Array, h: Any, axis: int) -> Callable[[], Any]:

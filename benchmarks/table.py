@@ -1,7 +1,7 @@
 """The table of comparisons that the benchmarks run and the report prints."""
 
-from benchmarks import arrays, chunks, jobs, labels, startup
+from benchmarks import arrays, chunks, jobs, labels, startup, vectors
 
 __all__ = ["TABLE"]
 
-TABLE = (*arrays.ROWS, *chunks.ROWS, *labels.ROWS, *jobs.ROWS, *startup.ROWS)
+TABLE = (*arrays.ROWS, *vectors.ROWS, *chunks.ROWS, *labels.ROWS, *jobs.ROWS, *startup.ROWS)
