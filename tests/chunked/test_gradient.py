@@ -203,6 +203,14 @@ def test_deterministic_names() -> None:
     assert one.name == same.name != other.name
 
 
+@pytest.mark.parametrize("boundary", ["periodic", "extend", "reflect", ("fill", 0)], ids=str)
+def test_with_a_boundary_two_cells_are_enough(boundary: Any) -> None:
+    f = np.arange(6.0).reshape(2, 3) ** 2
+    expected = bigrad.gradient(f, axis=0, edge_order=2, boundary=boundary)
+    actual = bigrad.gradient(da.from_array(f, 1), axis=0, edge_order=2, boundary=boundary)
+    assert_same_bits(actual.compute(scheduler="sync"), expected)
+
+
 @pytest.mark.parametrize("axis", [0, 1, 2, None])
 @pytest.mark.parametrize("options", [{}, {"boundary": "periodic", "accuracy": 4}], ids=str)
 def test_few_tasks_per_chunk(axis: int | None, options: Any) -> None:
