@@ -139,7 +139,10 @@ def _streams(f: Array, out: tuple[Array, ...]) -> None:
 
 
 def _kind(
-    dtype: str, view: Callable[[tuple[int, ...], Any], Array]
+    dtype: str,
+    view: Callable[[tuple[int, ...], Any], Array],
+    axis: int = 1,
+    uniform: bool = True,
 ) -> Callable[[Size, Path], Case]:
     def prepare(size: Size, folder: Path) -> Case:
         f = view(size.field, dtype)
@@ -148,12 +151,13 @@ def _kind(
         # As many bytes to read and write, so that times compare as times per byte do.
         planes = round(size.field[0] * per_cell / 16)
         contiguous = field((planes, *size.field[1:]), np.float64)
+        h, same = _spacing(uniform, f.shape[axis]), _spacing(uniform, contiguous.shape[axis])
         out, other = np.ones_like(f, result), np.ones_like(contiguous)
         return Case(
             {
-                BIGRAD: lambda: bigrad.gradient(f, 0.25, axis=1, out=out),
-                NUMPY: lambda: np.gradient(f, 0.25, axis=1),
-                CONTIGUOUS: lambda: bigrad.gradient(contiguous, 0.25, axis=1, out=other),
+                BIGRAD: lambda: bigrad.gradient(f, h, axis=axis, out=out),
+                NUMPY: lambda: np.gradient(f, h, axis=axis),
+                CONTIGUOUS: lambda: bigrad.gradient(contiguous, same, axis=axis, out=other),
             },
             limit=CONTIGUOUS,
             exact=(NUMPY,),
@@ -169,6 +173,10 @@ def _transposed(shape: tuple[int, ...], dtype: Any) -> Array:
 
 def _every_second(shape: tuple[int, ...], dtype: Any) -> Array:
     return field((*shape[:-1], 2 * shape[-1]), dtype)[..., ::2]
+
+
+def _backwards(shape: tuple[int, ...], dtype: Any) -> Array:
+    return field(shape, dtype)[..., ::-1]
 
 
 def _inside_halo(shape: tuple[int, ...], dtype: Any) -> Array:
@@ -255,10 +263,21 @@ def _rows() -> Iterator[Comparison]:
     for name, view in {
         "transposed": _transposed,
         "every second element": _every_second,
+        "backwards": _backwards,
         "inside of an array with a halo": _inside_halo,
     }.items():
         target = Target("times", 2.5, CONTIGUOUS)
         yield Comparison(KINDS, f"float64, {name}", _kind("float64", view), (target,))
+    for axis, (name, dtype, seen) in product(
+        _AXES,
+        (
+            ("complex64", "complex64", field),
+            ("float64, every second element", "float64", _every_second),
+        ),
+    ):
+        target = Target("times", 2.5, CONTIGUOUS)
+        case = _kind(dtype, seen, axis, uniform=False)
+        yield Comparison(KINDS, f"{name}, {_AXES[axis]} axis, coordinate", case, (target,))
     for n, uniform in product((10, 100, 1000, 10000), (True, False)):
         name = f"{n} elements, {'one step' if uniform else 'coordinate'}"
         yield Comparison(SMALL, name, _small(n, uniform), (Target("faster", 1.0, NUMPY),))
