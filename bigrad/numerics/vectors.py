@@ -56,6 +56,9 @@ def difference(typing, out, o, f, i, sf, g, j, sg, count, divisor, ratio, scale,
     def generate(context, builder, signature, arguments):
         out, o, f, i, sf, g, j, sg, count, divisor, ratio, scale, past = arguments
         kinds = signature.args
+        # The function around it has the loops once; a copy wherever it is called takes long to
+        # compile.
+        builder.function.attributes.add("noinline")
         cells = _Cells(context, builder, kinds[0], out, o)
         lanes = LINE // cells.size
         numbers = [_everywhere(builder, x, lanes * cells.parts) for x in (divisor, ratio, scale)]
