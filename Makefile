@@ -12,7 +12,7 @@ BIN := .venv/bin
 INSTALLED := .venv/installed-for-$(VERSION)
 
 help:
-	@echo "make demo     differentiate 1 GB of zarr within 512 MiB, and draw the result in demo/"
+	@echo "make demo     differentiate 1.4 GB of zarr within 512 MiB, and draw the results in demo/"
 	@echo "make test     everything: lint, then all tests"
 	@echo "make lint     ruff, mypy, import-linter, typos"
 	@echo "make bench    benchmarks with the peers beside, and the tables in benchmarks/README.md"

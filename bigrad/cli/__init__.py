@@ -217,21 +217,22 @@ def _run(
     default="512MiB",
     show_default=True,
     metavar="SIZE",
-    help="The ceiling that the job is given.",
+    help="The ceiling that each job is given.",
 )
 def demo(directory: Path, memory: str) -> None:
     """Show in DIRECTORY what bigrad does: one gigabyte of zarr under a small ceiling.
 
-    Writes a field whose derivatives are known, runs `bigrad compute` on it, prints throughput,
-    peak memory and the largest error, and draws maps. Fails if memory or error are too large.
+    Writes a field whose derivatives are known and a wind whose vorticity is, runs `bigrad
+    compute` and `bigrad vorticity` on them, prints throughput, peak memory and the largest
+    error, and draws maps. Fails if memory or error are too large.
     """
     with _told():
-        from bigrad import demo as demonstration
+        from bigrad.demo.run import run
         from bigrad.jobs.memory import parse_bytes
 
         with _usage():
             parse_bytes(memory)
-        if not demonstration.run(directory, memory):
+        if not run(directory, memory):
             sys.exit(1)
 
 

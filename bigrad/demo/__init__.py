@@ -1,0 +1,1 @@
+"""The demonstration: zarr stores differentiated by the command line, and checked."""
