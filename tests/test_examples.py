@@ -6,12 +6,25 @@ import dask.array as da
 import numpy as np
 import pytest
 import xarray as xr
+from distributed import Client
 
-from examples import era_interim_vorticity, shaded_relief, temperature_fronts, upwelling_coast
+import bigrad
+from examples import (
+    daily_cycle,
+    era_interim_vorticity,
+    local_cluster,
+    shaded_relief,
+    temperature_fronts,
+    upwelling_coast,
+)
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
+# This process may hold much already.
+MEMORY = "4GiB"
 ARGUMENTS: dict[str, list[str]] = {
+    "daily_cycle": ["--memory", MEMORY],
     "era_interim_vorticity": [],
+    "local_cluster": ["--memory", MEMORY],
     "shaded_relief": ["--size", "96"],
     "temperature_fronts": [],
     "upwelling_coast": [],
@@ -103,3 +116,28 @@ def test_air_that_turns_as_a_whole_has_its_vorticity_at_the_poles_too() -> None:
     found = era_interim_vorticity.vorticity(winds.assign(v=0 * winds["u"]))
     planetary = np.broadcast_to(2 * 7.292e-5 * np.sin(np.deg2rad(latitude))[:, None], (37, 72))
     np.testing.assert_allclose(found, planetary, atol=0.01 * 1.5e-4)
+
+
+def test_maps_of_warming_are_numpys(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    temperature = daily_cycle.made_up(hours=7, resolution=10.0)
+    temperature.to_zarr(tmp_path / "in.zarr", consolidated=False)
+    found = daily_cycle.warming(tmp_path / "in.zarr", tmp_path / "out.zarr", "t2m", MEMORY)
+    np.testing.assert_array_equal(found, np.gradient(temperature.values, 1.0, axis=0))
+    assert found.attrs["units"] == "K h-1"
+    assert "each source chunk is decoded" in capsys.readouterr().out
+
+
+def test_a_stopped_job_is_continued_on_the_cluster(tmp_path: Path) -> None:
+    wind = local_cluster.made_up(hours=24, resolution=10.0)
+    wind.to_zarr(tmp_path / "in.zarr", consolidated=False)
+    plan = bigrad.plan(
+        tmp_path / "in.zarr", tmp_path / "out.zarr", operator="vorticity", variables=("u", "v"),
+        metric="sphere", memory=MEMORY,
+    )  # fmt: skip
+    with Client(processes=False, n_workers=2, memory_limit=0, dashboard_address=":0") as client:
+        first, second = local_cluster.stopped_and_continued(plan, client)
+    assert plan.blocks / 2 <= first[-1].blocks_done < plan.blocks
+    assert second[0].blocks_resumed >= first[-1].blocks_done
+    assert second[-1].blocks_done == plan.blocks
+    found = xr.open_zarr(tmp_path / "out.zarr")["vorticity"]
+    np.testing.assert_array_equal(found, wind.grad.vorticity("u", "v", metric="sphere"))
