@@ -24,8 +24,8 @@ def test_compare(
 ) -> None:
     if row.threads > (os.cpu_count() or 1):
         pytest.skip(f"takes {row.threads} cores")
-    if size.brief and not row.brief:
-        pytest.skip("takes too long for a quick run")
+    if not row.brief and (size.brief or (row.lasting and not size.fresh)):
+        pytest.skip("takes too long for work of this size")
     monkeypatch.setenv("BIGRAD_NUM_THREADS", str(row.threads))
     with dask.config.set(scheduler="threads", num_workers=row.threads):
         prepared = row.prepare(size, folder)

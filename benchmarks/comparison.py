@@ -19,6 +19,7 @@ __all__ = [
     "Measured",
     "Rounds",
     "Size",
+    "Stored",
     "Target",
     "absent",
     "check",
@@ -31,6 +32,23 @@ Array = np.ndarray[Any, Any]
 
 # By way and unit, what each round gave; the rounds of all ways belong together.
 Rounds = Mapping[str, Mapping[str, Sequence[float]]]
+
+
+@dataclass(frozen=True)
+class Stored:
+    """How a variable lies in a zarr store.
+
+    Attributes
+    ----------
+    shape, chunks : tuple of int
+        Of the variable.
+    shards : tuple of int, optional
+        What holds its chunks, where not each has an object of its own.
+    """
+
+    shape: tuple[int, int, int]
+    chunks: tuple[int, int, int]
+    shards: tuple[int, int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -55,6 +73,12 @@ class Size:
         MB of the stores that scaling is measured with.
     counts : tuple of int
         Chunks of the dask arrays that scaling is measured with.
+    winds : tuple of int
+        Shape of each component of a wind in files.
+    held : mapping of str to Stored
+        Variables that jobs read under a ceiling, by what the tables call their layouts.
+    ceilings : tuple of str
+        Of the memory of these jobs.
     seconds : float
         To spend on the rounds of a comparison, roughly.
     rounds : tuple of int
@@ -73,11 +97,16 @@ class Size:
     layouts: Mapping[str, tuple[int, int, int]]
     sizes: tuple[float, ...]
     counts: tuple[int, ...]
+    winds: tuple[int, int, int]
+    held: Mapping[str, Stored]
+    ceilings: tuple[str, ...]
     seconds: float
     rounds: tuple[int, int]
     fresh: bool = True
     brief: bool = False
 
+
+_ALL_CEILINGS = ("384MiB", "512MiB", "1GiB", "4GiB")
 
 _CHUNKS = {
     "8 MB blocks": (32, 181, 360),
@@ -95,6 +124,9 @@ SIZES = {
         layouts={"maps": (1, 12, 16), "blocks": (4, 5, 6), "time series": (8, 3, 4)},
         sizes=(0.01,),
         counts=(3,),
+        winds=(3, 19, 36),
+        held={"blocks": Stored((8, 12, 16), (4, 5, 6))},
+        ceilings=("512MiB",),
         seconds=0.0,
         rounds=(1, 1),
         fresh=False,
@@ -108,6 +140,9 @@ SIZES = {
         layouts={"maps": (1, 181, 360), "blocks": (16, 91, 180), "time series": (32, 24, 48)},
         sizes=(1, 8, 64),
         counts=(10, 100, 1_000),
+        winds=(32, 361, 720),
+        held={"blocks": Stored((64, 361, 720), (16, 91, 180))},
+        ceilings=_ALL_CEILINGS,
         seconds=0.25,
         rounds=(1, 9),
         brief=True,
@@ -121,6 +156,15 @@ SIZES = {
         layouts={"maps": (1, 721, 1440), "blocks": (64, 91, 180), "time series": (256, 24, 48)},
         sizes=(1, 4, 16, 64, 256, 1024, 4096),
         counts=(10, 100, 1_000, 10_000, 100_000),
+        winds=(256, 721, 1440),
+        held={
+            "maps": Stored((256, 721, 1440), (1, 721, 1440)),
+            "blocks": Stored((256, 721, 1440), (64, 91, 180)),
+            "columns": Stored((256, 721, 1440), (256, 24, 48)),
+            "months": Stored((744, 361, 720), (744, 24, 48)),
+            "shards": Stored((240, 728, 1440), (1, 91, 180), (24, 182, 360)),
+        },
+        ceilings=_ALL_CEILINGS,
         seconds=6.0,
         rounds=(3, 15),
     ),
@@ -245,6 +289,8 @@ class Comparison:
         That bigrad and dask may use.
     brief : bool
         Whether it is part of a quick run.
+    lasting : bool
+        Whether it takes long on work of any size, so that ``test`` has only what is brief.
     """
 
     group: str
@@ -253,6 +299,7 @@ class Comparison:
     targets: tuple[Target, ...] = ()
     threads: int = 1
     brief: bool = True
+    lasting: bool = False
 
 
 def absent(*packages: str) -> dict[str, str]:

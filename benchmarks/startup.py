@@ -11,14 +11,14 @@ from benchmarks.comparison import BIGRAD, SECONDS, Case, Comparison, Measured, S
 from benchmarks.fresh import call, command
 from benchmarks.jobs import make_store
 
-__all__ = ["ROWS", "STARTUP"]
+__all__ = ["BIGRAD_COMMAND", "ROWS", "STARTUP"]
 
 STARTUP = "startup"
 PYTHON = "python -c pass"
 XARRAY = "import xarray"
 NUMPY = "np.gradient"
 
-_BIGRAD = Path(sys.executable).with_name("bigrad")
+BIGRAD_COMMAND = Path(sys.executable).with_name("bigrad")
 
 # A store of a few MB; the same for all sizes, since the work is to begin.
 _SHAPE = (8, 361, 720)
@@ -82,7 +82,7 @@ def _empty_cache(size: Size, folder: Path) -> Case:
 
 def _help(size: Size, folder: Path) -> Case:
     return Case(
-        {BIGRAD: lambda: command(_BIGRAD, "--help"), PYTHON: _python("pass")}, limit=PYTHON
+        {BIGRAD: lambda: command(BIGRAD_COMMAND, "--help"), PYTHON: _python("pass")}, limit=PYTHON
     )
 
 
@@ -97,7 +97,7 @@ def _compute(size: Size, folder: Path) -> Case:
     return Case(
         {
             BIGRAD: lambda: command(
-                _BIGRAD, "compute", source, target, "--coord", "longitude", "--overwrite"
+                BIGRAD_COMMAND, "compute", source, target, "--coord", "longitude", "--overwrite"
             ),
             "xarray and dask": _python(code),
             PYTHON: _python("pass"),

@@ -1,7 +1,17 @@
 """The table of comparisons that the benchmarks run and the report prints."""
 
-from benchmarks import arrays, chunks, jobs, labels, startup, vectors
+from benchmarks import arrays, cdo, ceilings, chunks, codecs, jobs, labels, startup, vectors
 
 __all__ = ["TABLE"]
 
-TABLE = (*arrays.ROWS, *vectors.ROWS, *chunks.ROWS, *labels.ROWS, *jobs.ROWS, *startup.ROWS)
+TABLE = (
+    *arrays.ROWS,
+    *vectors.ROWS,
+    *chunks.ROWS,
+    *labels.ROWS,
+    *jobs.ROWS,
+    *codecs.ROWS,
+    *ceilings.ROWS,
+    *cdo.ROWS,
+    *startup.ROWS,
+)
