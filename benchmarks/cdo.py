@@ -111,10 +111,11 @@ def _vorticity(size: Size, folder: Path) -> Case:
 
 
 def _timed(arguments: tuple[str | os.PathLike[str], ...], target: Path) -> Measured:
-    """Run a command that finds no target: to remove an old one is no part of the work."""
+    """Run a command that finds no target, and a disk that has written what was before."""
     if target.is_dir():
         shutil.rmtree(target)
     target.unlink(missing_ok=True)
+    os.sync()
     began = time.perf_counter()
     command(*arguments)
     return Measured({SECONDS: time.perf_counter() - began})
