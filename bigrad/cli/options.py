@@ -137,7 +137,10 @@ JOB = (
         help="Run on the dask cluster whose scheduler has this address, as tcp://10.0.0.1:8786.",
     ),
     click.option(
-        "--resume", is_flag=True, help="Continue a job that was stopped, where there is one."
+        "--resume",
+        is_flag=True,
+        help="Continue a job that was stopped, where there is one. What it wrote stays, also if "
+        "values of SRC changed since.",
     ),
     click.option("--overwrite", is_flag=True, help="Replace DST, if it is a zarr store."),
     click.option(

@@ -661,7 +661,6 @@ def plan(
         Of the sphere, in metres; by default that of the grid mapping, else 6371229.
     overwrite : bool, optional
         Replace an existing zarr hierarchy at `target`.
-
     storage_options : mapping, optional
         Of the file systems that fsspec opens `source` and `target` with where these are URLs,
         such as ``{"anon": True}``.
