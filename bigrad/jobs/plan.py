@@ -65,6 +65,7 @@ from bigrad.labelled.attributes import derivative_attributes
 from bigrad.labelled.axes import Along, along
 from bigrad.labelled.coordinates import check_datetime_unit, dimension_of
 from bigrad.labelled.sphere import is_latitude, is_longitude
+from bigrad.labelled.vectors import check_plain
 from bigrad.numerics import fused  # noqa: F401  (loads Numba, which counts in `_reserved`)
 from bigrad.numerics.operators import Block, Gradient
 from bigrad.numerics.schemes import Scheme
@@ -720,10 +721,12 @@ def plan(
             raise CoordinateError(msg)
         selection = select(opened, coord, variables, scheme, boundary, period)
     else:
-        _check_plain(
-            operator, scheme, boundary=boundary, period=period, regular=regular,
-            datetime_unit=datetime_unit,
-        )  # fmt: skip
+        options = {key: value for key, value in asdict(scheme).items() if key != "edge_order"}
+        options |= {"boundary": boundary, "period": period, "regular": regular}
+        check_plain(
+            '`metric="sphere"`' if operator == "gradient" else repr(operator),
+            {**options, "datetime_unit": datetime_unit},
+        )
         if operator == "gradient":
             x, y = _east_and_north(opened, coord)
         elif coord is not None:
@@ -936,20 +939,6 @@ def _reach(
             )
             raise CoordinateError(msg)
     return reach
-
-
-def _check_plain(operator: str, scheme: Scheme, **others: Any) -> None:
-    """Refuse options that have no meaning, or no formulas yet, on two axes together."""
-    found = {**asdict(replace(scheme, edge_order=1)), **others}
-    plain = {**asdict(Scheme()), "boundary": None, "period": None, "regular": False}
-    for option, value in found.items():
-        if value != plain.get(option):
-            what = '`metric="sphere"`' if operator == "gradient" else repr(operator)
-            msg = (
-                f"`{option}` is not for {what}, whose formulas are of second order and know what "
-                f"lies beyond the ends; found {value!r}: leave it out"
-            )
-            raise CoordinateError(msg)
 
 
 def _east_and_north(

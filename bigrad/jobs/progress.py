@@ -12,10 +12,9 @@ from dask.utils import format_bytes, format_time
 
 from bigrad.jobs.report import Progress
 
-__all__ = ["KINDS", "Kind", "telling"]
+__all__ = ["Kind", "telling"]
 
 Kind = Literal["auto", "bar", "lines", "json", "none"]
-KINDS: tuple[Kind, ...] = ("auto", "bar", "lines", "json", "none")
 
 _SECONDS_BETWEEN_LINES = 10.0
 

@@ -1,13 +1,14 @@
 """Derivatives of xarray objects along their coordinates: what the accessor's methods do."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import xarray as xr
 
 from bigrad.arrays import gradient
 from bigrad.errors import CoordinateError
-from bigrad.labelled.attributes import derivative_attributes, derivative_name, describing
+from bigrad.labelled.assembly import coordinate_names, of_array, of_dataset
+from bigrad.labelled.attributes import derivative_attributes
 from bigrad.labelled.axes import Along, along, boundaries_by_name
 from bigrad.labelled.coordinates import check_datetime_unit, dimension_of
 from bigrad.numerics.schemes import Scheme
@@ -36,26 +37,12 @@ def differentiate_dataset(
     array([3., 4., 5.])
     """
     coordinates = _coordinates(dataset, coord, datetime_unit, boundary, period, regular, scheme)
-    apart = describing(dataset.variables)
-    variables: dict[Any, xr.Variable] = {}
-    for name, array in dataset.data_vars.items():
-        variable = array.variable
-        derivatives = (
-            _derivatives(str(name), variable, coordinates, scheme)
-            if name not in apart and _is_numeric(variable)
-            else {}
-        )
-        if not derivatives:
-            results: dict[Any, xr.Variable] = {name: variable}
-        elif isinstance(coord, str):
-            results = {name: derivatives[coord]}
-        else:
-            results = _named(str(name), derivatives, scheme.order)
-        _check_names(results, variables, dataset.coords)
-        variables |= results
-    result = xr.Dataset(variables, coords=dataset.coords, attrs=dataset.attrs)
-    result.encoding = dict(dataset.encoding)
-    return result
+    return of_dataset(
+        dataset,
+        coord,
+        lambda name, variable: _derivatives(name, variable, coordinates, scheme),
+        scheme.order,
+    )
 
 
 def differentiate_array(
@@ -77,29 +64,12 @@ def differentiate_array(
     array([3., 4., 5.])
     """
     coordinates = _coordinates(array, coord, datetime_unit, boundary, period, regular, scheme)
-    if not _is_numeric(array.variable):
-        msg = f"a DataArray of {array.dtype} cannot be differentiated; convert it to numbers first"
-        raise TypeError(msg)
-    if isinstance(coord, str):
-        name = None if array.name is None else str(array.name)
-        derivatives = _derivatives(name, array.variable, coordinates, scheme)
-        return xr.DataArray(derivatives[coord], coords=array.coords, name=array.name)
-    if array.name is None:
-        msg = (
-            "derivatives along a list of coordinates are named after the DataArray, which has no "
-            "name; give it one with `.rename(...)`, or one coordinate at a time"
-        )
-        raise ValueError(msg)
-    derivatives = _derivatives(str(array.name), array.variable, coordinates, scheme)
-    results = _named(str(array.name), derivatives, scheme.order)
-    _check_names(results, {}, array.coords)
-    return xr.Dataset(results, coords=array.coords)
-
-
-def _named(
-    name: str, derivatives: Mapping[str, xr.Variable], order: int
-) -> dict[Any, xr.Variable]:
-    return {derivative_name(name, along, order): found for along, found in derivatives.items()}
+    return of_array(
+        array,
+        coord,
+        lambda name, variable: _derivatives(name, variable, coordinates, scheme),
+        scheme.order,
+    )
 
 
 def _coordinates(
@@ -112,13 +82,7 @@ def _coordinates(
     scheme: Scheme,
 ) -> tuple[Along, ...]:
     """Decide the coordinates; whatever is wrong with any of them is found here."""
-    if not isinstance(coord, str | list | tuple) or not all(isinstance(c, str) for c in coord):
-        msg = f"`coord` must be the name of a coordinate, or a list of names; found {coord!r}"
-        raise TypeError(msg)
-    names = [coord] if isinstance(coord, str) else list(coord)
-    if not names or len(set(names)) < len(names):
-        msg = f"`coord` must name one or several coordinates, each once; found {coord!r}"
-        raise CoordinateError(msg)
+    names = coordinate_names(coord)
     if not isinstance(regular, bool):
         msg = f"`regular` must be True or False, found {regular!r}"
         raise TypeError(msg)
@@ -147,10 +111,6 @@ def _coordinates(
         )
         for name, variable in loaded.items()
     )
-
-
-def _is_numeric(variable: xr.Variable) -> bool:
-    return variable.dtype.kind in "iufc"
 
 
 def _derivatives(
@@ -207,15 +167,3 @@ def _passes(coordinates: Iterable[Along]) -> list[list[Along]]:
         else:
             passes.append([coordinate])
     return passes
-
-
-def _check_names(
-    results: Iterable[Any], variables: Mapping[Any, Any], coords: Mapping[Any, Any]
-) -> None:
-    taken = [name for name in results if name in variables or name in coords]
-    if taken:
-        msg = (
-            f"two variables of the result would be called {taken[0]!r}; rename one of them "
-            "before, or give one coordinate at a time"
-        )
-        raise ValueError(msg)

@@ -8,7 +8,8 @@ import xarray as xr
 
 from bigrad.arrays import gradient
 from bigrad.errors import CoordinateError
-from bigrad.labelled.attributes import derivative_attributes, describing, vector_attributes
+from bigrad.labelled import assembly
+from bigrad.labelled.attributes import derivative_attributes, vector_attributes
 from bigrad.labelled.coordinates import dimension_of
 from bigrad.labelled.sphere import (
     Horizontal,
@@ -22,7 +23,14 @@ from bigrad.labelled.sphere import (
 from bigrad.numerics.vector_calculus import RESULTS, vector_operator
 from bigrad.vectors import apply
 
-__all__ = ["check_winds", "differentiate_array", "differentiate_dataset", "of_array", "of_winds"]
+__all__ = [
+    "check_plain",
+    "check_winds",
+    "differentiate_array",
+    "differentiate_dataset",
+    "of_array",
+    "of_winds",
+]
 
 # Options of derivatives along coordinates that have no meaning, or no formulas yet, on the sphere.
 _PLAIN = {
@@ -214,25 +222,14 @@ def differentiate_dataset(
     array([1., 1., 1.])
     """
     names = _horizontal_names(dataset, coord, metric, others)
-    apart = describing(dataset.variables)
-    results: dict[Any, xr.Variable] = {}
-    for name, array in dataset.data_vars.items():
-        variable = array.variable
+
+    def derivatives(name: str | None, variable: xr.Variable) -> dict[str, xr.Variable]:
         here = {n: east for n, east in names.items() if dataset.coords[n].dims[0] in variable.dims}
-        if name in apart or variable.dtype.kind not in "iufc" or not here:
-            _add(results, {name: variable}, dataset.coords)
-            continue
-        derivatives = _derivatives(
-            dataset, str(name), variable, here, radius=radius, edge_order=edge_order
-        )
-        called = {
-            name if isinstance(coord, str) else f"d{name}_d{along}": derivative
-            for along, derivative in derivatives.items()
-        }
-        _add(results, called, dataset.coords)
-    result = xr.Dataset(results, coords=dataset.coords, attrs=dataset.attrs)
-    result.encoding = dict(dataset.encoding)
-    return result
+        if not here:
+            return {}
+        return _derivatives(dataset, name, variable, here, radius=radius, edge_order=edge_order)
+
+    return assembly.of_dataset(dataset, coord, derivatives)
 
 
 def differentiate_array(
@@ -254,25 +251,37 @@ def differentiate_array(
     ['dt_dlon', 'dt_dlat']
     """
     names = _horizontal_names(array, coord, metric, others)
-    name = None if array.name is None else str(array.name)
-    if array.dtype.kind not in "iufc":
-        msg = f"a DataArray of {array.dtype} cannot be differentiated; convert it to numbers first"
-        raise TypeError(msg)
-    derivatives = _derivatives(
-        array, name, array.variable, names, radius=radius, edge_order=edge_order
+    return assembly.of_array(
+        array,
+        coord,
+        lambda name, variable: _derivatives(
+            array, name, variable, names, radius=radius, edge_order=edge_order
+        ),
     )
-    if isinstance(coord, str):
-        return xr.DataArray(derivatives[coord], coords=array.coords, name=array.name)
-    if name is None:
-        msg = (
-            "derivatives along a list of coordinates are named after the DataArray, which has no "
-            "name; give it one with `.rename(...)`, or one coordinate at a time"
-        )
-        raise ValueError(msg)
-    results: dict[Any, xr.Variable] = {}
-    called = {f"d{name}_d{along}": derivative for along, derivative in derivatives.items()}
-    _add(results, called, array.coords)
-    return xr.Dataset(results, coords=array.coords)
+
+
+def check_plain(what: str, options: Mapping[str, Any]) -> None:
+    """Refuse options that have no meaning, or no formulas yet, on two axes together.
+
+    Parameters
+    ----------
+    what : str
+        What they were given with.
+    options : mapping of str to object
+        Options of derivatives along coordinates.
+
+    Raises
+    ------
+    CoordinateError
+        Where one is not what it is by default.
+    """
+    for option, value in options.items():
+        if value != _PLAIN[option]:
+            msg = (
+                f"`{option}` is not for {what}, whose formulas are of second order and know what "
+                f"lies beyond the ends; found {value!r}: leave it out"
+            )
+            raise CoordinateError(msg)
 
 
 def _horizontal_names(
@@ -288,22 +297,9 @@ def _horizontal_names(
     if metric != "sphere":
         msg = f'`metric` must be "sphere" or None, found {metric!r}'
         raise ValueError(msg)
-    for option, value in others.items():
-        if value != _PLAIN[option]:
-            msg = (
-                f'`{option}` is not for `metric="sphere"`, whose formulas are of second order and '
-                f"know what lies beyond the ends; found {value!r}: leave it out"
-            )
-            raise CoordinateError(msg)
-    if not isinstance(coord, str | list | tuple) or not all(isinstance(c, str) for c in coord):
-        msg = f"`coord` must be the name of a coordinate, or a list of names; found {coord!r}"
-        raise TypeError(msg)
-    names = [coord] if isinstance(coord, str) else list(coord)
-    if not names or len(set(names)) < len(names):
-        msg = f"`coord` must name one or several coordinates, each once; found {coord!r}"
-        raise CoordinateError(msg)
+    check_plain('`metric="sphere"`', others)
     which = {}
-    for name in names:
+    for name in assembly.coordinate_names(coord):
         refuse_curvilinear(obj, name)
         dimension_of(obj, name)
         variable = obj.coords[name].variable
@@ -366,18 +362,3 @@ def _along_meridian(
     metres = np.radians(degrees.astype(np.float64)) * r
     axis = variable.get_axis_num(dimension_of(obj, name))
     return gradient(variable.data, metres, axis=axis, edge_order=edge_order)
-
-
-def _add(
-    results: dict[Any, xr.Variable],
-    more: Mapping[Any, xr.Variable],
-    coords: Mapping[Any, Any],
-) -> None:
-    taken = [name for name in more if name in results or name in coords]
-    if taken:
-        msg = (
-            f"two variables of the result would be called {taken[0]!r}; rename one of them "
-            "before, or give one coordinate at a time"
-        )
-        raise ValueError(msg)
-    results |= more
