@@ -19,7 +19,7 @@ from distributed import Client, LocalCluster
 from matplotlib.figure import Figure
 
 import bigrad
-from bigrad.jobs.plan import Plan
+from bigrad.jobs.job import Plan
 from bigrad.jobs.report import Progress
 
 

@@ -28,7 +28,7 @@ from bigrad.jobs.storage import describe, in_memory
 from bigrad.jobs.tally import Tally
 
 if TYPE_CHECKING:
-    from bigrad.jobs.plan import Plan
+    from bigrad.jobs.job import Plan
 
 __all__ = ["check_cluster", "run_on_cluster"]
 

@@ -13,7 +13,7 @@ from bigrad.jobs.planner import MARGIN
 from bigrad.jobs.storage import beside, describe, describe_path
 
 if TYPE_CHECKING:
-    from bigrad.jobs.plan import Part, Plan
+    from bigrad.jobs.job import Part, Plan
 
 __all__ = ["html", "text"]
 

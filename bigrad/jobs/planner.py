@@ -17,7 +17,7 @@ from dask.utils import format_bytes
 from bigrad.errors import MemoryCeilingError
 from bigrad.jobs.blocks import BlockGrid, count_along
 from bigrad.jobs.memory import MiB, TaskMemory
-from bigrad.jobs.source import Layout
+from bigrad.jobs.source import Layout, Packing
 from bigrad.numerics.stencils import Reach
 from bigrad.numerics.threads import cores
 
@@ -54,8 +54,8 @@ class Needed:
         How it lies in its store.
     decoded : numpy.dtype
         Of its values once decoded.
-    packed : bool
-        Whether decoding makes new values of the stored ones.
+    packing : Packing or None
+        What makes new values of the stored ones, where these are packed.
     reading : mapping of int to int
         Bytes that reading takes besides the values, by the number of chunks that are asked for
         at a time: more than one only of a store on another machine.
@@ -65,7 +65,7 @@ class Needed:
 
     layout: Layout
     decoded: np.dtype[Any]
-    packed: bool
+    packing: Packing | None
     reading: Mapping[int, int]
     circles: tuple[tuple[int, int], ...] = ()
 
@@ -202,7 +202,7 @@ def task_memory(demand: Demand, grid: BlockGrid, concurrency: int) -> TaskMemory
     cells = grid.largest()
     ahead = cells.piece if grid.run > 1 else 0
     itemsizes = [one.decoded.itemsize for one in demand.inputs]
-    packed = [one for one in demand.inputs if one.packed]
+    packed = [one for one in demand.inputs if one.packing is not None]
     results = sum(demand.outputs.values()) if demand.together else 1
     return TaskMemory(
         carried=(cells.carried + ahead) * sum(itemsizes),

@@ -10,7 +10,7 @@ import xarray as xr
 
 import bigrad
 from bigrad.errors import CoordinateError, SourceError
-from bigrad.jobs.plan import Plan
+from bigrad.jobs.job import Plan
 from tests.bits import assert_same_bits
 from tests.jobs.stores import write
 

@@ -402,7 +402,7 @@ def test_each_chunk_is_decoded_about_once_in_little_memory(
     archive: str, coord: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # What a process of its own holds, which this one is not.
-    monkeypatch.setattr("bigrad.jobs.plan.resident_memory", lambda: 240 * 2**20)
+    monkeypatch.setattr("bigrad.jobs.demands.resident_memory", lambda: 240 * 2**20)
     shape, chunk, shard = ARCHIVES[archive]
     store, names = MemoryStore(), ("time", "latitude", "longitude")
     zarr.create_array(

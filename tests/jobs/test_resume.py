@@ -23,8 +23,8 @@ import zarr
 
 import bigrad
 from bigrad.errors import SourceError, TargetError
+from bigrad.jobs.job import Plan
 from bigrad.jobs.lease import machine
-from bigrad.jobs.plan import Plan
 from bigrad.jobs.report import Progress
 from tests.jobs.stores import grid, write
 
