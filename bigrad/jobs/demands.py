@@ -57,7 +57,7 @@ def demand_of(
     ------
     CoordinateError
         Where two coordinates of one dimension have different boundaries.
-    ValueError
+    TypeError
         Where a variable has a dtype that the scheme or the boundary does not serve.
     """
     asked = (1,) if is_direct(source.store) and is_direct(target) else _CONCURRENCIES

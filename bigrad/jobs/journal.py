@@ -22,11 +22,10 @@ from typing import Any, Self
 from zarr.abc.store import Store
 from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
-from zarr.storage import StorePath
 
 from bigrad.errors import TargetError
 from bigrad.jobs.lease import Lease
-from bigrad.jobs.storage import beside, describe, describe_path, remove_folder
+from bigrad.jobs.storage import beside, describe, describe_path, read_text, remove_folder
 
 __all__ = ["Journal", "Ranges", "differences", "read_job"]
 
@@ -150,7 +149,7 @@ class Journal:
         TargetError
             Where the journal tells of other steps, or cannot be read.
         """
-        lines = _read(self._folder / _DONE)
+        lines = read_text(self._folder / _DONE)
         if lines is None:
             return False
         self._done = {}
@@ -236,7 +235,7 @@ def read_job(target: Store) -> dict[str, Any] | None:
     TargetError
         Where there is one that cannot be read.
     """
-    text = _read(beside(target) / _JOB)
+    text = read_text(beside(target) / _JOB)
     if text is None:
         return None
     try:
@@ -278,11 +277,3 @@ def differences(before: Any, now: Any, at: str = "") -> Iterator[str]:
 def _short(value: Any) -> str:
     text = "absent" if value is None else json.dumps(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def _read(path: StorePath) -> str | None:
-    # A local store that is not there is no place to find nothing in, it says.
-    with suppress(FileNotFoundError, NotADirectoryError):
-        found = sync(path.get(default_buffer_prototype()))
-        return None if found is None else found.to_bytes().decode(errors="replace")
-    return None

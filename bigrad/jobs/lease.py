@@ -12,12 +12,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
 from zarr.storage import LocalStore, StorePath
 
 from bigrad.errors import TargetError
-from bigrad.jobs.storage import documents
+from bigrad.jobs.storage import documents, read_text
 
 # Windows has no such locks.
 _LOCKS = sys.platform != "win32"
@@ -88,7 +87,7 @@ class Lease:
 
     def _acquire(self) -> None:
         with _exclusive(self._path):
-            found = self._read()
+            found = _read(self._path)
             if found and _alive(found):
                 msg = (
                     f"another job writes to `target` {self._target!r}: process {found.get('pid')} "
@@ -98,7 +97,7 @@ class Lease:
             if found is not None:
                 sync(self._path.delete())
             sync(self._path.set_if_not_exists(documents(self._document())))
-            winner = self._read() or {}
+            winner = _read(self._path) or {}
         if winner.get("id") != self.identity:
             msg = (
                 f"another job began to write to `target` {self._target!r} at this moment: process "
@@ -118,9 +117,6 @@ class Lease:
     def _document(self) -> dict[str, Any]:
         return {**self._holder, "renewed": time.time()}
 
-    def _read(self) -> dict[str, Any] | None:
-        return _read(self._path)
-
 
 def holds(path: StorePath, identity: str) -> bool:
     """Whether the lease at `path` is that of a holder."""
@@ -129,13 +125,11 @@ def holds(path: StorePath, identity: str) -> bool:
 
 def _read(path: StorePath) -> dict[str, Any] | None:
     """Return the document, an empty one where it cannot be read, None where there is none."""
-    found = None
-    with suppress(FileNotFoundError, NotADirectoryError):
-        found = sync(path.get(default_buffer_prototype()))
+    found = read_text(path)
     if found is None:
         return None
     try:
-        return dict(json.loads(found.to_bytes()))
+        return dict(json.loads(found))
     except (ValueError, TypeError):
         return {}
 

@@ -46,6 +46,7 @@ __all__ = [
     "open_store",
     "options_of_places",
     "put",
+    "read_text",
     "relation",
     "remove",
     "remove_folder",
@@ -416,6 +417,15 @@ def documents(contents: dict[str, Any]) -> Buffer:
     return default_buffer_prototype().buffer.from_bytes(json.dumps(contents, indent=2).encode())
 
 
+def read_text(path: StorePath) -> str | None:
+    """Return what an object says; None where there is none."""
+    # A local store that is not there is no place to find nothing in, it says.
+    with suppress(FileNotFoundError, NotADirectoryError):
+        found = sync(path.get(default_buffer_prototype()))
+        return None if found is None else found.to_bytes().decode(errors="replace")
+    return None
+
+
 def remove(store: Store, key: str) -> None:
     """Delete one object."""
     sync(store.delete(key))
@@ -487,13 +497,11 @@ async def _delete_once(store: Store, kept: Sequence[str]) -> None:
 
 def mark_of(store: Store) -> str | None:
     """Return the identity of the job that began to write to `store`; None where none did."""
-    found = None
-    with suppress(NotADirectoryError, FileNotFoundError):
-        found = sync(store.get(MARKER, default_buffer_prototype()))
+    found = read_text(StorePath(store, MARKER))
     if found is None:
         return None
     try:
-        return str(json.loads(found.to_bytes()).get("job"))
+        return str(json.loads(found).get("job"))
     except (ValueError, AttributeError):
         return ""
 
