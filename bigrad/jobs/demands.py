@@ -150,6 +150,9 @@ def reserved_memory(
 
 def _warm(field: Field, demand: Demand, scheme: Scheme) -> None:
     """Compute a little, so that what it takes is part of what the process is seen to hold."""
+    for one in demand.inputs:
+        if one.packing is not None:
+            one.packing.decode(np.zeros(1, one.layout.dtype))
     dtypes = [one.decoded for one in demand.inputs]
     if field.on_grid is not None:
         small = plane(np.arange(3.0), np.arange(3.0))

@@ -4,8 +4,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import xarray as xr
-
 from bigrad.errors import CoordinateError, SourceError, TargetError
 from bigrad.jobs.source import Source
 from bigrad.labelled.attributes import (
@@ -379,10 +377,7 @@ def _companions(source: Source, wanted: Iterable[str], taken: set[str]) -> tuple
     coords = [str(name) for name in dataset.coords if set(dataset[name].dims) <= dims]
     kept = dict.fromkeys([*wanted, *coords])
     # What is left behind has no say in what goes along.
-    silent = xr.Variable((), 0)
-    described = describing(
-        {name: v if name in kept else silent for name, v in dataset.variables.items()}
-    )
+    described = describing(dataset.variables, among=list(kept))
     kept.update(dict.fromkeys(sorted(map(str, described))))
     return tuple(name for name in kept if name not in taken)
 

@@ -228,7 +228,9 @@ def _linear(cell_methods: Any) -> bool:
     return bool(methods) and set(methods) <= _LINEAR
 
 
-def describing(variables: Mapping[Any, xr.Variable]) -> frozenset[Hashable]:
+def describing(
+    variables: Mapping[Any, xr.Variable], among: Iterable[Any] | None = None
+) -> frozenset[Hashable]:
     """Variables that only describe others: bounds, cell areas, error estimates, projections.
 
     They are no fields. Bounds, for one, would no longer be those of their coordinate once they
@@ -238,6 +240,8 @@ def describing(variables: Mapping[Any, xr.Variable]) -> frozenset[Hashable]:
     ----------
     variables : mapping of str to xarray.Variable
         All variables of a dataset.
+    among : iterable of str, optional
+        Those that are described; by default any.
 
     Returns
     -------
@@ -250,7 +254,8 @@ def describing(variables: Mapping[Any, xr.Variable]) -> frozenset[Hashable]:
     >>> describing({"latitude": latitude, "latitude_bounds": bounds})
     frozenset({'latitude_bounds'})
     """
-    return frozenset(_referred(variables.values())) & frozenset(variables)
+    described = variables if among is None else among
+    return frozenset(_referred(variables[name] for name in described)) & frozenset(variables)
 
 
 def _referred(variables: Iterable[xr.Variable]) -> Iterable[str]:
