@@ -1,17 +1,24 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+import xarray as xr
 
 
-def loaded_after(statement: str) -> set[str]:
-    """Top-level names of the modules that a fresh interpreter has after a statement."""
+def modules_after(statement: str) -> set[str]:
+    """Names of the modules that a fresh interpreter has after a statement."""
     script = f"{statement}\nimport json, sys\nprint(json.dumps(sorted(sys.modules)))"
     output = subprocess.run(
         [sys.executable, "-c", script], check=True, capture_output=True, text=True
     ).stdout
-    return {name.partition(".")[0] for name in json.loads(output)}
+    return set(json.loads(output.splitlines()[-1]))
+
+
+def loaded_after(statement: str) -> set[str]:
+    """Top-level names of them."""
+    return {name.partition(".")[0] for name in modules_after(statement)}
 
 
 def test_import_costs_less_than_that_of_xarray() -> None:
@@ -27,6 +34,15 @@ def test_the_accessor_is_there_whichever_is_imported_first(order: tuple[str, str
 
 def test_help_loads_nothing_heavy() -> None:
     assert loaded_after("import bigrad.cli").isdisjoint({"numpy", "xarray", "dask", "zarr"})
+
+
+def test_a_job_loads_no_dask_arrays(tmp_path: Path) -> None:
+    ds = xr.Dataset({"t": ("x", [0.0, 1.0, 4.0])}, {"x": [0.0, 1.0, 2.0]})
+    ds.to_zarr(tmp_path / "in.zarr", consolidated=False)
+    places = f"{str(tmp_path / 'in.zarr')!r}, {str(tmp_path / 'out.zarr')!r}"
+    loaded = modules_after(f"import bigrad\nbigrad.plan({places}, 'x').run()")
+    assert "zarr" in loaded
+    assert loaded.isdisjoint({"dask.array", "scipy.sparse", "matplotlib", "distributed"})
 
 
 def test_the_accessor_loads_what_it_needs_and_pint_only_for_units() -> None:
