@@ -15,8 +15,8 @@ from bigrad.jobs.selection import Field, Selection, select, select_on_grid
 from bigrad.jobs.source import Source, open_source
 from bigrad.jobs.storage import Place, options_of_places
 from bigrad.jobs.target import CODECS, ResultArray, check_target, open_target, result_array
+from bigrad.labelled.conventions import is_latitude, is_longitude
 from bigrad.labelled.coordinates import dimension_of
-from bigrad.labelled.sphere import is_latitude, is_longitude
 from bigrad.labelled.vectors import check_plain
 from bigrad.numerics.operators import Gradient
 from bigrad.numerics.schemes import Scheme

@@ -11,6 +11,8 @@ import numpy as np
 import xarray as xr
 
 from bigrad.errors import CoordinateError
+from bigrad.labelled.conventions import DEGREES_EAST
+from bigrad.labelled.curvilinear import refuse_curvilinear
 
 __all__ = [
     "check_closed",
@@ -42,10 +44,7 @@ _CF_TIME = {"W": "week", "D": "d", "m": "min"}
 
 _MICROSECOND = timedelta(microseconds=1)
 
-# CF's spellings of what only longitudes are in; and of angles, in which other things are too.
-_DEGREES_EAST = frozenset(
-    {"degrees_east", "degree_east", "degree_E", "degrees_E", "degreeE", "degreesE"}
-)
+# CF's spellings of the units of angles in which other things than longitudes are too.
 _ANGLES = {
     "degrees": 360.0,
     "degree": 360.0,
@@ -82,7 +81,7 @@ def dimension_of(obj: xr.Dataset | xr.DataArray, name: str) -> str:
     Raises
     ------
     CoordinateError
-        Where there is no such coordinate, or it is not 1-d.
+        Where there is no such coordinate, it is not 1-d, or the grid is curvilinear.
 
     Examples
     --------
@@ -90,6 +89,7 @@ def dimension_of(obj: xr.Dataset | xr.DataArray, name: str) -> str:
     >>> dimension_of(ds, "height")
     'x'
     """
+    refuse_curvilinear(obj, name)
     if name not in obj.coords:
         raise CoordinateError(_absent(obj, name))
     dims = obj.coords[name].dims
@@ -244,7 +244,7 @@ def full_circle(name: str, variable: xr.Variable) -> float | None:
     units = variable.attrs.get("units")
     if not isinstance(units, str):
         return None
-    if units in _DEGREES_EAST:
+    if units in DEGREES_EAST:
         return 360.0
     if variable.attrs.get("standard_name") in _LONGITUDES or name in _LONGITUDE_NAMES:
         return _ANGLES.get(units)

@@ -8,7 +8,9 @@ import numpy as np
 import xarray as xr
 
 from bigrad.errors import CoordinateError
+from bigrad.labelled.conventions import DEGREES, RADIANS, is_latitude, is_longitude
 from bigrad.labelled.coordinates import coordinate_units, coordinate_values, dimension_of
+from bigrad.labelled.curvilinear import refuse_curvilinear
 from bigrad.numerics import sphere as grids
 
 __all__ = [
@@ -16,26 +18,11 @@ __all__ = [
     "Horizontal",
     "horizontal",
     "in_degrees",
-    "is_latitude",
-    "is_longitude",
     "radius_of",
-    "refuse_curvilinear",
 ]
 
 # In metres; of the ECMWF's and the Met Office's models.
 RADIUS = 6_371_229.0
-
-_LONGITUDE_UNITS = frozenset(
-    {"degrees_east", "degree_east", "degree_E", "degrees_E", "degreeE", "degreesE"}
-)
-_LATITUDE_UNITS = frozenset(
-    {"degrees_north", "degree_north", "degree_N", "degrees_N", "degreeN", "degreesN"}
-)
-_DEGREES = frozenset({"degree", "degrees", "deg"}) | _LONGITUDE_UNITS | _LATITUDE_UNITS
-_RADIANS = frozenset({"radian", "radians", "rad"})
-
-_LONGITUDE_NAMES = frozenset({"lon", "long", "longitude", "nav_lon", "xlong", "glon"})
-_LATITUDE_NAMES = frozenset({"lat", "latitude", "nav_lat", "xlat", "glat"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,8 +94,6 @@ def horizontal(
         x if x is not None else _found(obj, field, tests[0], "x", metric),
         y if y is not None else _found(obj, field, tests[1], "y", metric),
     )
-    for name in names:
-        refuse_curvilinear(obj, name)
     dims = (dimension_of(obj, names[0]), dimension_of(obj, names[1]))
     _check_dims(field, names, dims)
     variables = [obj.coords[name].variable.compute() for name in names]
@@ -132,43 +117,6 @@ def horizontal(
     lon, lat = (in_degrees(n, v) for n, v in zip(names, variables, strict=True))
     r = radius_of(obj, field) if radius is None else radius
     return Horizontal(names, dims, grids.sphere(lon, lat, r), "m")
-
-
-def is_longitude(name: Any, variable: xr.Variable) -> bool:
-    """Whether a coordinate is a longitude, by its standard name, its units or its name.
-
-    Examples
-    --------
-    >>> is_longitude("x", xr.Variable("x", [0.0, 1.0], {"units": "degrees_east"}))
-    True
-    >>> is_longitude("rlon", xr.Variable("rlon", [0.0], {"standard_name": "grid_longitude"}))
-    False
-    """
-    return _is(name, variable, "longitude", _LONGITUDE_UNITS, _LONGITUDE_NAMES)
-
-
-def is_latitude(name: Any, variable: xr.Variable) -> bool:
-    """Whether a coordinate is a latitude, by its standard name, its units or its name.
-
-    Examples
-    --------
-    >>> is_latitude("lat", xr.Variable("lat", [0.0, 1.0]))
-    True
-    """
-    return _is(name, variable, "latitude", _LATITUDE_UNITS, _LATITUDE_NAMES)
-
-
-def _is(
-    name: Any, variable: xr.Variable, standard: str, units: frozenset[str], names: frozenset[str]
-) -> bool:
-    standard_name, unit = (variable.attrs.get(key) for key in ("standard_name", "units"))
-    if isinstance(standard_name, str):
-        return standard_name == standard
-    if isinstance(unit, str) and unit in _LONGITUDE_UNITS | _LATITUDE_UNITS:
-        return unit in units
-    if isinstance(unit, str) and unit not in _DEGREES | _RADIANS:
-        return False
-    return str(name).lower() in names
 
 
 def _is_x(name: Any, variable: xr.Variable) -> bool:
@@ -208,6 +156,8 @@ def _found(
     if found:
         msg = f"{_listed(found)} may all be the {what}; say which, with `{keyword}=`"
         raise CoordinateError(msg)
+    for dim in field.dims:
+        refuse_curvilinear(obj, str(dim))
     coordinates = [name for name, variable in on_field.items() if variable.ndim == 1]
     there = f"are {_listed(coordinates)}" if coordinates else "are none"
     round_ = any(is_longitude(name, variable) for name, variable in on_field.items())
@@ -223,39 +173,6 @@ def _found(
         f"or name: those of one dimension {there}; say which it is{way_out}"
     )
     raise CoordinateError(msg)
-
-
-def refuse_curvilinear(obj: xr.Dataset | xr.DataArray, name: str) -> None:
-    """Refuse a coordinate, or a dimension, whose longitudes and latitudes vary along two.
-
-    Parameters
-    ----------
-    obj : xarray.Dataset or xarray.DataArray
-        What has the coordinate.
-    name : str
-        Of the coordinate or dimension.
-
-    Raises
-    ------
-    CoordinateError
-        Where the grid is curvilinear.
-    """
-    curved = [
-        other
-        for other, coordinate in obj.coords.items()
-        if coordinate.ndim == 2
-        and (is_longitude(other, coordinate.variable) or is_latitude(other, coordinate.variable))
-        and (name == other or (name not in obj.coords and name in coordinate.dims))
-    ]
-    if curved:
-        dims = _listed(obj.coords[curved[0]].dims)
-        msg = (
-            f"{_listed(curved)} vary along two dimensions, {dims}: the grid is curvilinear. "
-            "Derivatives per metre need the distances between its cells, which are not served "
-            "yet; regrid to longitudes and latitudes of one dimension each, or give coordinates "
-            "of one dimension that measure lengths, without `metric`"
-        )
-        raise CoordinateError(msg)
 
 
 def _check_dims(field: xr.Variable, names: tuple[str, str], dims: tuple[str, str]) -> None:
@@ -300,9 +217,9 @@ def in_degrees(name: str, variable: xr.Variable) -> np.ndarray[Any, Any]:
     """
     values = coordinate_values(name, variable)
     units = variable.attrs.get("units", "degrees")
-    if units in _RADIANS:
+    if units in RADIANS:
         values = np.degrees(values.astype(np.float64))
-    elif units not in _DEGREES:
+    elif units not in DEGREES:
         msg = (
             f"`{name}` is in {units!r}, and on the sphere angles are needed, in degrees or "
             'radians; for lengths, leave `metric="sphere"` out'

@@ -10,15 +10,13 @@ from bigrad.arrays import gradient
 from bigrad.errors import CoordinateError
 from bigrad.labelled import assembly
 from bigrad.labelled.attributes import derivative_attributes, vector_attributes
+from bigrad.labelled.conventions import is_latitude, is_longitude
 from bigrad.labelled.coordinates import dimension_of
 from bigrad.labelled.sphere import (
     Horizontal,
     horizontal,
     in_degrees,
-    is_latitude,
-    is_longitude,
     radius_of,
-    refuse_curvilinear,
 )
 from bigrad.numerics.vector_calculus import RESULTS, vector_operator
 from bigrad.vectors import apply
@@ -300,7 +298,6 @@ def _horizontal_names(
     check_plain('`metric="sphere"`', others)
     which = {}
     for name in assembly.coordinate_names(coord):
-        refuse_curvilinear(obj, name)
         dimension_of(obj, name)
         variable = obj.coords[name].variable
         if not (is_longitude(name, variable) or is_latitude(name, variable)):

@@ -33,14 +33,14 @@ def variable(values: Any, dtype: Any = None) -> xr.Variable:
 def test_a_coordinate_lies_along_its_dimension() -> None:
     obj = xr.Dataset(
         {"t": (("y", "x"), np.zeros((2, 3)))},
-        {"x": [1, 2, 3], "height": ("y", [5.0, 6.0]), "lon": (("y", "x"), np.zeros((2, 3)))},
+        {"x": [1, 2, 3], "height": ("y", [5.0, 6.0]), "area": (("y", "x"), np.zeros((2, 3)))},
     ).assign_coords(station=1.5)
     assert dimension_of(obj, "x") == "x"
     assert dimension_of(obj, "height") == "y"
     assert dimension_of(obj["t"], "height") == "y"
     for name, said in {
         "y": "dimension without a coordinate.*assign_coords",
-        "lon": "has 2 dimensions, `y`, `x`.*the 1-d coordinates are `x`, `height`",
+        "area": "has 2 dimensions, `y`, `x`.*the 1-d coordinates are `x`, `height`",
         "station": "is a scalar.*the 1-d coordinates are `x`, `height`",
         "t": "data variable.*set_coords",
         "zz": "not found: the 1-d coordinates are `x`, `height`",

@@ -231,20 +231,6 @@ def test_era_interim_against_plain_numpy(chunks: Any) -> None:
         assert (np.abs(row) < 1e-4).all()
 
 
-@pytest.mark.parametrize("name", ["x", "nav_lon"])
-def test_curvilinear_grids_are_refused_with_what_is_missing(name: str) -> None:
-    path = DATA / "nemo_1m_20150101-20150201_grid-T.nc"
-    if not path.exists():
-        pytest.skip(f"{path.name} is not there")
-    with xr.open_dataset(path, decode_times=False) as ds:
-        with pytest.raises(CoordinateError, match=r"curvilinear.* distances .* regrid"):
-            ds["tos"].grad.compute(name, metric="sphere")
-        with pytest.raises(CoordinateError, match="curvilinear"):
-            ds["tos"].grad.laplacian(metric="sphere")
-        with pytest.raises(CoordinateError, match=r"1-d|without a coordinate"):
-            ds["tos"].grad.compute(name)
-
-
 AGAINST_METPY = """
 import warnings
 warnings.simplefilter("ignore")
