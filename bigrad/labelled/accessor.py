@@ -83,9 +83,9 @@ class DatasetGradient:
             off by 1e-4 else.
         metric : {"sphere"}, optional
             Derivatives are per metre along a longitude and a latitude, known by their
-            standard_name, units or name. Longitudes that close the circle are periodic, and
-            then rows at a pole, or beside it, look across it. Else, by default, derivatives
-            are per unit of the coordinate.
+            standard_name, units or name. Longitudes that close the circle, each there once,
+            are periodic, and then rows at a pole, or beside it, look across it. Else, by
+            default, derivatives are per unit of the coordinate.
         radius : float, optional
             Of the sphere in metres: by default that of the grid mapping of a variable, else
             6371229.
@@ -104,8 +104,10 @@ class DatasetGradient:
         ------
         CoordinateError
             A ValueError: a coordinate is unknown, not 1-d, not strictly monotonic, not finite
-            or too short, does not close where it is periodic, is not regular where it is said
-            to be, or `datetime_unit` is not for it.
+            or too short; where it is periodic, or a longitude on the sphere, it goes around
+            more than once, as with both 0 and 360 degrees; it does not close where it is
+            periodic, is not regular where it is said to be, or `datetime_unit` is not for it;
+            or a grid mapping has no fit radius.
         ValueError
             Where two variables would have one name, or an option is none of its choices, or
             has no meaning with another.
@@ -209,7 +211,8 @@ class DatasetGradient:
         Raises
         ------
         CoordinateError
-            A ValueError: the coordinates are not found, not 1-d, or not fit for a derivative.
+            A ValueError: the coordinates are not found, not 1-d, or not fit for a derivative,
+            as longitudes that have both 0 and 360 degrees.
         ValueError
             Where `u` and `v` differ in dimensions or are exchanged by their standard names.
         TypeError
@@ -481,9 +484,9 @@ class DataArrayGradient:
             off by 1e-4 else.
         metric : {"sphere"}, optional
             Derivatives are per metre along a longitude and a latitude, known by their
-            standard_name, units or name. Longitudes that close the circle are periodic, and
-            then rows at a pole, or beside it, look across it. Else, by default, derivatives
-            are per unit of the coordinate.
+            standard_name, units or name. Longitudes that close the circle, each there once,
+            are periodic, and then rows at a pole, or beside it, look across it. Else, by
+            default, derivatives are per unit of the coordinate.
         radius : float, optional
             Of the sphere in metres: by default that of the grid mapping of a variable, else
             6371229.
@@ -499,8 +502,10 @@ class DataArrayGradient:
         ------
         CoordinateError
             A ValueError: a coordinate is unknown, not 1-d, not strictly monotonic, not finite
-            or too short, does not close where it is periodic, is not regular where it is said
-            to be, or `datetime_unit` is not for it.
+            or too short; where it is periodic, or a longitude on the sphere, it goes around
+            more than once, as with both 0 and 360 degrees; it does not close where it is
+            periodic, is not regular where it is said to be, or `datetime_unit` is not for it;
+            or a grid mapping has no fit radius.
         TypeError
             Where the array does not hold numbers.
         ValueError
@@ -583,7 +588,8 @@ class DataArrayGradient:
         Raises
         ------
         CoordinateError
-            A ValueError: the coordinates are not found, not 1-d, or not fit for a derivative.
+            A ValueError: the coordinates are not found, not 1-d, or not fit for a derivative,
+            as longitudes that have both 0 and 360 degrees.
         TypeError
             Where the array does not hold real numbers.
 
@@ -626,7 +632,8 @@ class DataArrayGradient:
         Raises
         ------
         CoordinateError
-            A ValueError: the coordinates are not found, not 1-d, or not fit for a derivative.
+            A ValueError: the coordinates are not found, not 1-d, or not fit for a derivative,
+            as longitudes that have both 0 and 360 degrees.
         TypeError
             Where the array does not hold real numbers.
 

@@ -10,6 +10,7 @@ import xarray as xr
 from bigrad.errors import CoordinateError
 from bigrad.labelled.coordinates import (
     check_closed,
+    check_once_around,
     coordinate_units,
     coordinate_values,
     full_circle,
@@ -121,8 +122,8 @@ def along(
     Raises
     ------
     CoordinateError
-        Where the coordinate is no spacing, is periodic without a period, or does not close, or
-        is not regular where it is said to be.
+        Where the coordinate is no spacing, is periodic without a period, goes around more
+        than once or not all the way then, or is not regular where it is said to be.
 
     Examples
     --------
@@ -139,6 +140,7 @@ def along(
                 "attributes (`units`, `standard_name`); give its `period`"
             )
             raise CoordinateError(msg)
+        check_once_around(name, dim, values, period)
         check_closed(name, values, period, regular=regular)
         # A step goes around in as many steps as there are points.
         boundary = replace(boundary, period=None if regular else period)

@@ -17,6 +17,7 @@ from bigrad.labelled.curvilinear import refuse_curvilinear
 __all__ = [
     "check_closed",
     "check_datetime_unit",
+    "check_once_around",
     "coordinate_units",
     "coordinate_values",
     "dimension_of",
@@ -290,6 +291,46 @@ def check_closed(
             f"`{name}` does not close: from its last point, {values[-1]}, to its first, "
             f"{values[0]}, there is a gap of {gap:.6g} in a period of {period:.6g}, with steps "
             f"of {_range(steps)}; a periodic `boundary` needs the whole circle, each point once"
+        )
+        raise CoordinateError(msg)
+
+
+def check_once_around(name: str, dim: str, values: np.ndarray[Any, Any], period: float) -> None:
+    """Refuse a coordinate that goes around more than once, as with both 0 and 360 degrees.
+
+    The columns that are there twice would keep the circle from closing: differences beside them
+    would be one-sided, or count a step of no length.
+
+    Parameters
+    ----------
+    name, dim : str
+        What to call the coordinate in errors, and its dimension.
+    values : numpy.ndarray, shape (n,)
+        Position of each point, strictly monotonic; at least 2.
+    period : float
+        The distance after which all repeats itself, in the units of the values.
+
+    Raises
+    ------
+    CoordinateError
+        Where points are as far as that from the first one, to a hundredth of a step.
+
+    Examples
+    --------
+    >>> check_once_around("lon", "x", np.arange(0.0, 360.0, 90.0), 360.0)
+    >>> check_once_around("lon", "x", np.arange(0.0, 361.0, 90.0), 360.0)
+    Traceback (most recent call last):
+    bigrad.errors.CoordinateError: `lon` goes around more than once: 360.0 at index 4 is a ...
+    """
+    numbers = values.astype(np.float64)
+    slack = _CLOSES_WITHIN * np.abs(np.diff(numbers)).min()
+    again = np.abs(numbers - numbers[0]) >= period - slack
+    if again.any():
+        i = int(again.argmax())
+        msg = (
+            f"`{name}` goes around more than once: {values[i]} at index {i} is a whole period of "
+            f"{period:.6g} or more from the first point, {values[0]}; take each point of the "
+            f"circle once, as with `.isel({dim}=slice({i}))`"
         )
         raise CoordinateError(msg)
 

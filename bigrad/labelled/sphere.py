@@ -1,7 +1,9 @@
 """Which coordinates of a field are longitude and latitude, or x and y, and the grid they make."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -9,7 +11,12 @@ import xarray as xr
 
 from bigrad.errors import CoordinateError
 from bigrad.labelled.conventions import DEGREES, RADIANS, is_latitude, is_longitude
-from bigrad.labelled.coordinates import coordinate_units, coordinate_values, dimension_of
+from bigrad.labelled.coordinates import (
+    check_once_around,
+    coordinate_units,
+    coordinate_values,
+    dimension_of,
+)
 from bigrad.labelled.curvilinear import refuse_curvilinear
 from bigrad.numerics import sphere as grids
 
@@ -79,9 +86,13 @@ def horizontal(
     Raises
     ------
     CoordinateError
-        Where a coordinate is not found, or is not fit to be differentiated along.
+        Where a coordinate is not found, or is not fit to be differentiated along; where
+        longitudes go around more than once, as with both 0 and 360 degrees; or where a grid
+        mapping has no fit radius.
+    TypeError
+        Where `radius` is no number.
     ValueError
-        Where `metric` is unknown, or `radius` is given without a sphere.
+        Where `metric` is unknown, or `radius` is not positive, or given without a sphere.
     """
     if metric not in ("sphere", None):
         msg = f'`metric` must be "sphere" or None, found {metric!r}'
@@ -89,6 +100,7 @@ def horizontal(
     if metric is None and radius is not None:
         msg = f'`radius` is for `metric="sphere"`, found {radius!r} with no metric: leave it out'
         raise ValueError(msg)
+    metres = radius_of(obj, field, radius) if metric else None
     tests = (is_longitude, is_latitude) if metric else (_is_x, _is_y)
     names = (
         x if x is not None else _found(obj, field, tests[0], "x", metric),
@@ -101,9 +113,7 @@ def horizontal(
         if variable.size < 2:
             msg = f"`{name}` has too few points: at least 2 are needed, found {variable.size}"
             raise CoordinateError(msg)
-    if metric:
-        _check_directions(names, variables)
-    else:
+    if metres is None:
         values = [coordinate_values(n, v) for n, v in zip(names, variables, strict=True)]
         units = [coordinate_units(variable) for variable in variables]
         if None not in units and units[0] != units[1]:
@@ -114,9 +124,10 @@ def horizontal(
             )
             raise CoordinateError(msg)
         return Horizontal(names, dims, grids.plane(*values), units[0])
+    _check_directions(names, variables)
     lon, lat = (in_degrees(n, v) for n, v in zip(names, variables, strict=True))
-    r = radius_of(obj, field) if radius is None else radius
-    return Horizontal(names, dims, grids.sphere(lon, lat, r), "m")
+    check_once_around(names[0], dims[0], lon, 360.0)
+    return Horizontal(names, dims, grids.sphere(lon, lat, metres), "m")
 
 
 def _is_x(name: Any, variable: xr.Variable) -> bool:
@@ -228,8 +239,8 @@ def in_degrees(name: str, variable: xr.Variable) -> np.ndarray[Any, Any]:
     return values
 
 
-def radius_of(obj: xr.Dataset | xr.DataArray, field: xr.Variable) -> float:
-    """Radius of the sphere in metres: that of the grid mapping, else `RADIUS`.
+def radius_of(obj: xr.Dataset | xr.DataArray, field: xr.Variable, given: Any = None) -> float:
+    """Radius of the sphere in metres: what is given, else that of the grid mapping, else `RADIUS`.
 
     Parameters
     ----------
@@ -237,6 +248,17 @@ def radius_of(obj: xr.Dataset | xr.DataArray, field: xr.Variable) -> float:
         What may have the grid mapping as a variable.
     field : xarray.Variable
         What may name it.
+    given : float, optional
+        The argument `radius`.
+
+    Raises
+    ------
+    TypeError
+        Where `given` is no number.
+    ValueError
+        Where it is not positive, or not finite.
+    CoordinateError
+        Where that of the grid mapping is no positive, finite number.
 
     Examples
     --------
@@ -245,6 +267,15 @@ def radius_of(obj: xr.Dataset | xr.DataArray, field: xr.Variable) -> float:
     >>> radius_of(xr.Dataset({"f": field, "crs": crs}), field)
     6371200.0
     """
+    if given is not None:
+        radius = _number(given)
+        if radius is None:
+            msg = f"`radius` must be a number, of metres, found {given!r}"
+            raise TypeError(msg)
+        if not 0 < radius < math.inf:
+            msg = f"`radius` must be a positive, finite number of metres, found {given!r}"
+            raise ValueError(msg)
+        return radius
     named = str(field.attrs.get("grid_mapping", field.encoding.get("grid_mapping", ""))).split()
     where: Mapping[Any, Any] = obj.variables if isinstance(obj, xr.Dataset) else obj.coords
     for word in named:
@@ -252,8 +283,22 @@ def radius_of(obj: xr.Dataset | xr.DataArray, field: xr.Variable) -> float:
         attributes = {} if mapping is None else mapping.attrs
         for key in ("earth_radius", "semi_major_axis"):
             if key in attributes:
-                return float(attributes[key])
+                radius = _number(attributes[key])
+                if radius is None or not 0 < radius < math.inf:
+                    msg = (
+                        f"the attribute `{key}` of the grid mapping `{word.removesuffix(':')}` "
+                        f"must be a positive number of metres, found {attributes[key]!r}; "
+                        "correct it, or give `radius`"
+                    )
+                    raise CoordinateError(msg)
+                return radius
     return RADIUS
+
+
+def _number(value: Any) -> float | None:
+    """Return a real number, also that of an array of one, as attributes may be, or else None."""
+    one = value.item() if isinstance(value, np.ndarray) and value.size == 1 else value
+    return float(one) if isinstance(one, Real) and not isinstance(one, bool) else None
 
 
 def _listed(names: Iterable[object]) -> str:

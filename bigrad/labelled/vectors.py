@@ -354,7 +354,7 @@ def _along_meridian(
     edge_order: int,
 ) -> Any:
     """Differentiate what has no longitude, as zonal means: along latitude it is a line."""
-    r = radius_of(obj, variable) if radius is None else radius
+    r = radius_of(obj, variable, radius)
     degrees = in_degrees(name, obj.coords[name].variable.compute())
     metres = np.radians(degrees.astype(np.float64)) * r
     axis = variable.get_axis_num(dimension_of(obj, name))

@@ -1,12 +1,20 @@
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import xarray as xr
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
 
+import bigrad  # noqa: F401  (registers the accessor)
+from bigrad.cli import main
 from bigrad.errors import CoordinateError
 from bigrad.labelled.sphere import RADIUS, horizontal, in_degrees, radius_of
 from bigrad.numerics.sphere import End
+from tests.bits import assert_same_bits
 
 
 def on(x: tuple[str, dict[str, Any]], y: tuple[str, dict[str, Any]]) -> xr.Dataset:
@@ -123,3 +131,95 @@ def test_angles_only() -> None:
     assert in_degrees("lat", radians)[2] == 90
     with pytest.raises(CoordinateError, match="`lat` is in 'km'"):
         in_degrees("lat", xr.Variable("lat", values, {"units": "km"}))
+
+
+def around(lon: Any, units: str = "degrees_east") -> xr.Dataset:
+    """Winds on a global grid with these longitudes."""
+    lat = np.arange(-90.0, 91.0, 30.0)
+    field = (("lat", "x"), np.cos(np.radians(lat))[:, None] * np.arange(len(lon)))
+    coords = {"lat": lat, "lon": ("x", lon, {"units": units, "standard_name": "longitude"})}
+    return xr.Dataset({"u": field, "v": field}, coords)
+
+
+@given(
+    number=st.integers(3, 40),
+    start=st.integers(-180, 180),
+    more=st.integers(1, 3),
+    falling=st.booleans(),
+    radians=st.booleans(),
+    dtype=st.sampled_from(["f4", "f8"]),
+)
+def test_longitudes_that_go_around_more_than_once_are_refused(
+    number: int, start: int, more: int, falling: bool, radians: bool, dtype: str
+) -> None:
+    """What the message advises makes the grid global."""
+    degrees = start + (-1 if falling else 1) * np.arange(number + more) * (360 / number)
+    units, lon = ("radians", np.radians(degrees)) if radians else ("degrees_east", degrees)
+    ds = around(lon.astype(dtype), units)
+    advised = rf"`lon` goes around more than once: .* `\.isel\(x=slice\({number}\)\)`"
+    refusals: list[Callable[[], Any]] = [
+        lambda: ds.grad.vorticity("u", "v"),
+        lambda: ds.grad.compute("lat", metric="sphere"),
+        lambda: ds["u"].grad.laplacian(metric="sphere"),
+        lambda: ds.grad.compute("lon", boundary="periodic"),
+    ]
+    for refused in refusals:
+        with pytest.raises(CoordinateError, match=advised):
+            refused()
+    once = ds.isel(x=slice(number))
+    assert horizontal(once, once["u"].variable, metric="sphere").grid.x_ends[0] is End.WRAPPED
+    assert once.grad.compute("lon", boundary="periodic")["u"].shape == once["u"].shape
+    # Without a metric or a boundary they are numbers as any others.
+    expected = np.gradient(ds["u"].values, ds["lon"].values, axis=1)
+    assert_same_bits(ds.grad.compute("lon")["u"].values, expected)
+
+
+def test_jobs_refuse_longitudes_that_go_around_more_than_once(tmp_path: Path) -> None:
+    around(np.arange(0.0, 361.0, 45.0)).to_zarr(tmp_path / "in.zarr", consolidated=False)
+    places = [str(tmp_path / "in.zarr"), str(tmp_path / "out.zarr")]
+    for command in (
+        ["compute", *places, "--coord", "lon", "--metric", "sphere"],
+        ["compute", *places, "--coord", "lon", "--boundary", "periodic"],
+        ["divergence", *places],
+    ):
+        result = CliRunner().invoke(main, command)
+        assert result.exit_code == 1
+        assert "360.0 at index 8 is a whole period of 360 or more from" in result.output
+        assert not (tmp_path / "out.zarr").exists()
+
+
+@pytest.mark.parametrize(
+    ("radius", "error"),
+    [
+        *((one, TypeError) for one in ("x", "6371000", True, np.array([1.0, 2.0]), 1j)),
+        *((one, ValueError) for one in (0, -1.0, np.nan, np.inf)),
+    ],
+)
+def test_a_radius_that_is_none_is_refused(radius: Any, error: type[Exception]) -> None:
+    ds = around(np.arange(0.0, 360.0, 45.0))
+    refusals: list[Callable[[], Any]] = [
+        lambda: ds.grad.vorticity("u", "v", radius=radius),
+        lambda: ds.grad.compute("lon", metric="sphere", radius=radius),
+        lambda: ds["u"].grad.magnitude(metric="sphere", radius=radius),
+        # Without longitudes, as zonal means are.
+        lambda: ds["u"].mean("x").grad.compute("lat", metric="sphere", radius=radius),
+    ]
+    for refused in refusals:
+        with pytest.raises(error, match=r"`radius` must be .*number.* metres, found"):
+            refused()
+
+
+@pytest.mark.parametrize("radius", ["6371000", True, 0, -1.0, np.nan, [1.0, 2.0]])
+@pytest.mark.parametrize("key", ["earth_radius", "semi_major_axis"])
+def test_a_grid_mapping_whose_radius_is_none_is_refused(key: str, radius: Any) -> None:
+    ds = around(np.arange(0.0, 360.0, 45.0)).assign_coords(crs=((), 0, {key: radius}))
+    ds["u"].attrs["grid_mapping"] = "crs"
+    message = f"attribute `{key}` of the grid mapping `crs` must be .* found .* or give `radius`"
+    with pytest.raises(CoordinateError, match=message):
+        ds.grad.vorticity("u", "v")
+    with pytest.raises(CoordinateError, match=message):
+        ds["u"].isel(x=0).drop_vars("lon").grad.compute("lat", metric="sphere")
+    assert ds.grad.vorticity("u", "v", radius=np.float32(6371e3)).shape == ds["u"].shape
+    # NetCDF has attributes of one number as arrays, too.
+    ds["crs"].attrs[key] = np.array([2.0])
+    assert radius_of(ds, ds["u"].variable) == 2.0
