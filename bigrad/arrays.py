@@ -98,6 +98,10 @@ def gradient(
     depend on it. Within threads and processes of somebody else's making, such as a dask
     worker's, each array has one.
 
+    Half precision stays half, as in NumPy. Its smallest number is 6e-8, and below 6e-5 it has
+    fewer digits: convert such data, by ``.astype("f4")``, where derivatives are small, as they are
+    per metre.
+
     The loops for floats, complex numbers and integers give no warning of what the data bring
     about, such as an overflow; steps of zero are warned of as by NumPy.
 

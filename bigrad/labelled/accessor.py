@@ -84,8 +84,9 @@ class DatasetGradient:
         metric : {"sphere"}, optional
             Derivatives are per metre along a longitude and a latitude, known by their
             standard_name, units or name. Longitudes that close the circle, each there once,
-            are periodic, and then rows at a pole, or beside it, look across it. Else, by
-            default, derivatives are per unit of the coordinate.
+            are periodic, and then rows at a pole, or beside it, look across it. Half precision
+            becomes single. Else, by default, derivatives are per unit of the coordinate, and
+            half precision stays, which has few digits for what is below 6e-5.
         radius : float, optional
             Of the sphere in metres: by default that of the grid mapping of a variable, else
             6371229.
@@ -485,8 +486,9 @@ class DataArrayGradient:
         metric : {"sphere"}, optional
             Derivatives are per metre along a longitude and a latitude, known by their
             standard_name, units or name. Longitudes that close the circle, each there once,
-            are periodic, and then rows at a pole, or beside it, look across it. Else, by
-            default, derivatives are per unit of the coordinate.
+            are periodic, and then rows at a pole, or beside it, look across it. Half precision
+            becomes single. Else, by default, derivatives are per unit of the coordinate, and
+            half precision stays, which has few digits for what is below 6e-5.
         radius : float, optional
             Of the sphere in metres: by default that of the grid mapping of a variable, else
             6371229.

@@ -358,4 +358,7 @@ def _along_meridian(
     degrees = in_degrees(name, obj.coords[name].variable.compute())
     metres = np.radians(degrees.astype(np.float64)) * r
     axis = variable.get_axis_num(dimension_of(obj, name))
-    return gradient(variable.data, metres, axis=axis, edge_order=edge_order)
+    # As the operators on two axes: half precision has no digits left for what is per metre.
+    half = variable.dtype.kind == "f" and variable.dtype.itemsize < 4
+    data = variable.data.astype(np.float32) if half else variable.data
+    return gradient(data, metres, axis=axis, edge_order=edge_order)

@@ -90,9 +90,7 @@ class VectorOperator:
     axes : tuple of int
         Which axes of the arrays are y and x.
     dtype : numpy.dtype
-        Of the results.
-    computed : numpy.dtype
-        Of the arithmetic: float32 or float64.
+        Of the results and of the arithmetic: float32 or float64.
     terms : tuple of Terms
         One for each result of a linear operator; a single one for the others.
     """
@@ -101,7 +99,6 @@ class VectorOperator:
     grid: Grid
     axes: tuple[int, int]
     dtype: np.dtype[Any]
-    computed: np.dtype[Any]
     terms: tuple[Terms, ...]
 
     @property
@@ -200,7 +197,7 @@ class VectorOperator:
 
         Notes
         -----
-        Cores in C order with y and x last, in the dtype of the arithmetic, are read where they
+        Cores in C order with y and x last, in the dtype of the results, are read where they
         are. Others are copied, a few rows of a few maps at a time.
         """
         blocks = (blocks,) if isinstance(blocks, Block) else blocks
@@ -218,17 +215,16 @@ class VectorOperator:
             return results
         for some, rows in _pieces(views[0].shape, views[0].itemsize):
             parts = [self._copied(n, block, some, rows) for n, block in enumerate(moved)]
-            copies = [np.empty(parts[0].core.shape, self.computed) for _ in views]
+            copies = [np.empty(parts[0].core.shape, self.dtype) for _ in views]
             fill(parts, copies, workers)
             for view, copied in zip(views, copies, strict=True):
-                with np.errstate(over="ignore"):  # as the loops, which give no warning either
-                    view[some][..., rows, :] = copied
+                view[some][..., rows, :] = copied
         return results
 
     def _direct(self, array: Array) -> bool:
         """Whether the loops take an array as it is."""
         flags = array.flags
-        return flags.c_contiguous and flags.aligned and array.dtype == self.computed
+        return flags.c_contiguous and flags.aligned and array.dtype == self.dtype
 
     def _moved(self, block: Block) -> Block:
         """Return a block with the axes y and x last, and these two as 0 and 1 in its places."""
@@ -249,7 +245,7 @@ class VectorOperator:
         """Return some rows of some maps of a block, as the loops take them."""
 
         def copied(array: Array) -> Array:
-            return np.ascontiguousarray(array, self.computed)
+            return np.ascontiguousarray(array, self.dtype)
 
         core = block.core[some]
         none = block.core[..., :0, :]
@@ -319,9 +315,9 @@ def vector_operator(
     Returns
     -------
     VectorOperator
-        Its results have the widest of the inputs' floating dtypes; integers count as float64.
-        The arithmetic is in that dtype, in float32 for float16; metric factors and weights are
-        rounded to it once, from float64.
+        Its results have the widest of the inputs' floating dtypes, and float32 at least: float16
+        has no digits left for derivatives per metre. Integers count as float64. The arithmetic is
+        in that dtype; metric factors and weights are rounded to it once, from float64.
 
     Raises
     ------
@@ -353,12 +349,11 @@ def vector_operator(
             )
             raise CoordinateError(msg)
     dtype = _result_dtype(dtypes)
-    computed = np.result_type(dtype, np.float32)
     terms = tuple(
-        Terms(x, y, *(_rounded(part, computed) for part in factors))
+        Terms(x, y, *(_rounded(part, dtype) for part in factors))
         for x, y, factors in _terms(kind, grid, edge_order)
     )
-    return VectorOperator(kind, grid, axes, dtype, computed, terms)
+    return VectorOperator(kind, grid, axes, dtype, terms)
 
 
 def _result_dtype(dtypes: Iterable[Any]) -> np.dtype[Any]:
@@ -371,7 +366,7 @@ def _result_dtype(dtypes: Iterable[Any]) -> np.dtype[Any]:
             )
             raise TypeError(msg)
     floats = (d if d.kind == "f" else np.dtype(np.float64) for d in found)
-    return np.result_type(*floats).newbyteorder("=")
+    return np.result_type(np.float32, *floats).newbyteorder("=")
 
 
 def _rounded(part: Any, dtype: np.dtype[Any]) -> Any:

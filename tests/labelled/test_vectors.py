@@ -145,6 +145,21 @@ def test_lazy_with_the_same_bits(winds: xr.Dataset, chunks: dict[str, int]) -> N
             assert_same_bits(actual.values, other.values)
 
 
+def test_half_precision_becomes_single(winds: xr.Dataset) -> None:
+    """Of 1e-11 per metre squared, or 1e-6 per second, half precision has no digits."""
+    half = winds[["u", "v", "T", "zonal"]].astype("f2")
+    single = half.astype("f4")
+    for data in (half, half.chunk(time=1, lat=10)):
+        for method, names in (("vorticity", "uv"), ("advection", "Tuv")):
+            expected = getattr(single.grad, method)(*names)
+            assert expected.dtype == np.float32
+            assert getattr(data.grad, method)(*names).compute().identical(expected)
+        slopes = data.grad.compute("lat", metric="sphere")
+        assert slopes.compute().identical(single.grad.compute("lat", metric="sphere"))
+    # Without a metric it is NumPy that decides.
+    assert half["T"].grad.compute("lat").dtype == np.float16
+
+
 def test_on_a_plane() -> None:
     x, y = np.array([0.0, 1, 3, 4]), np.array([5.0, 3, 2])
     rng = np.random.default_rng(0)
