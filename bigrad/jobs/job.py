@@ -294,7 +294,13 @@ class Plan:
         )
 
     def stages(self) -> list[Stage]:
-        """Make all that there is to do; coordinates are read."""
+        """Make all that there is to do; coordinates are read.
+
+        Returns
+        -------
+        list of Stage
+            Copies first, then one for each pass.
+        """
         return self._stages(self.coordinates())
 
     def _check_target(self, *, resume: bool) -> None:

@@ -133,11 +133,16 @@ def plan(
     SourceError
         Where the source is not a zarr group, or holds nothing to differentiate.
     CoordinateError
-        Where `coord` does not name coordinates of one dimension.
+        Where `coord`, `x` or `y` do not name coordinates of one dimension, or, on two axes, these
+        are not fit to be differentiated along. Others are read, and checked, by `Plan.run`.
     TargetError
         Where the target exists, or is, contains or lies inside the source.
     MemoryCeilingError
         Where `memory` cannot be kept; the message names the least that can.
+    ValueError
+        Where an option is none of its choices, or has no meaning with another.
+    TypeError
+        Where an option is of another type, or the data are not what an operator is for.
 
     Examples
     --------

@@ -112,10 +112,12 @@ class DatasetGradient:
         ValueError
             Where two variables would have one name, or an option is none of its choices, or
             has no meaning with another.
+        TypeError
+            Where `coord` is no name nor a list of names, or `radius` is not a number.
 
         See Also
         --------
-        numpy.gradient : where the formulas come from
+        numpy.gradient : Where the formulas come from.
 
         Examples
         --------
@@ -183,9 +185,9 @@ class DatasetGradient:
     ) -> xr.DataArray:
         """Horizontal divergence of a wind or a current: lazily where the data is lazy.
 
-        On the sphere ``u_x + v_y - v tan(latitude) / radius``, else ``u_x + v_y``, in one pass,
-        with the same bits for any chunks. At a pole it is the flux out of the circle through
-        the nearest row, by its area.
+        On the sphere ``u_x + v_y - v tan(latitude) / radius`` [1]_, else ``u_x + v_y``, in one
+        pass, with the same bits for any chunks. At a pole it is the flux out of the circle
+        through the nearest row, by its area.
 
         Parameters
         ----------
@@ -206,18 +208,25 @@ class DatasetGradient:
         Returns
         -------
         xarray.DataArray
-            With dimensions, coordinates and chunks of `u`. ``units`` and ``standard_name`` are
-            there where they are known.
+            With dimensions, coordinates and chunks of `u`, in its units per metre, or per unit
+            of the coordinates. ``units`` and ``standard_name`` are there where they are known.
+            Of integers it is float64, of half precision single.
 
         Raises
         ------
         CoordinateError
-            A ValueError: the coordinates are not found, not 1-d, or not fit for a derivative,
-            as longitudes that have both 0 and 360 degrees.
+            A ValueError: a variable or the coordinates are not found, or these are not 1-d, or
+            not fit for a derivative, as longitudes that have both 0 and 360 degrees.
         ValueError
-            Where `u` and `v` differ in dimensions or are exchanged by their standard names.
+            Where `u` and `v` differ in dimensions, or are exchanged by their standard names, or
+            an option is none of its choices.
         TypeError
-            Where they are not real numbers.
+            Where they are not real numbers, or `radius` is not a number.
+
+        References
+        ----------
+        .. [1] Batchelor, G. K. (1967). An Introduction to Fluid Dynamics. Cambridge University
+           Press, appendix 2.
 
         Examples
         --------
@@ -242,20 +251,47 @@ class DatasetGradient:
     ) -> xr.DataArray:
         """Relative vorticity of a wind or a current: lazily where the data is lazy.
 
-        On the sphere ``v_x - u_y + u tan(latitude) / radius``, else ``v_x - u_y``, in one pass,
-        with the same bits for any chunks. At a pole it is the circulation around the nearest
-        row, by the area within.
+        On the sphere ``v_x - u_y + u tan(latitude) / radius`` [1]_, else ``v_x - u_y``, in one
+        pass, with the same bits for any chunks. At a pole it is the circulation around the
+        nearest row, by the area within.
 
         Parameters
         ----------
-        u, v, metric, x, y, radius, edge_order
-            As for `divergence`.
+        u, v : str
+            Names of the components to the east and to the north.
+        metric : {"sphere", None}, optional
+            The sphere by default, and derivatives per metre; None for a plane, on which they
+            are in the units of the coordinates.
+        x, y : str, optional
+            Names of the coordinates to the east and to the north. By default the longitude and
+            the latitude, or x and y on a plane, by their standard_name, units, axis or name.
+        radius : float, optional
+            Of the sphere in metres: by default that of the grid mapping of `u`, else 6371229.
+        edge_order : {1, 2}, optional
+            Order of accuracy at edges. Longitudes that close the circle have none, nor have
+            latitudes at poles then.
 
         Returns
         -------
         xarray.DataArray
             As `divergence` returns; of winds by their standard names it is
             ``atmosphere_relative_vorticity``.
+
+        Raises
+        ------
+        CoordinateError
+            A ValueError: a variable or the coordinates are not found, or these are not 1-d, or
+            not fit for a derivative, as longitudes that have both 0 and 360 degrees.
+        ValueError
+            Where `u` and `v` differ in dimensions, or are exchanged by their standard names, or
+            an option is none of its choices.
+        TypeError
+            Where they are not real numbers, or `radius` is not a number.
+
+        References
+        ----------
+        .. [1] Batchelor, G. K. (1967). An Introduction to Fluid Dynamics. Cambridge University
+           Press, appendix 2.
 
         Examples
         --------
@@ -282,20 +318,48 @@ class DatasetGradient:
     ) -> xr.DataArray:
         """Horizontal advection of a field: lazily where the data is lazy.
 
-        ``-(u f_x + v f_y)``, how fast the field rises where the wind brings more of it, in one
-        pass, with the same bits for any chunks.
+        ``-(u f_x + v f_y)``, how fast the field rises where the wind brings more of it [1]_, in
+        one pass, with the same bits for any chunks.
 
         Parameters
         ----------
         f : str
             Name of the field.
-        u, v, metric, x, y, radius, edge_order
-            As for `divergence`.
+        u, v : str
+            Names of the components to the east and to the north.
+        metric : {"sphere", None}, optional
+            The sphere by default, and derivatives per metre; None for a plane, on which they
+            are in the units of the coordinates.
+        x, y : str, optional
+            Names of the coordinates to the east and to the north. By default the longitude and
+            the latitude, or x and y on a plane, by their standard_name, units, axis or name.
+        radius : float, optional
+            Of the sphere in metres: by default that of the grid mapping of `f`, else 6371229.
+        edge_order : {1, 2}, optional
+            Order of accuracy at edges. Longitudes that close the circle have none, nor have
+            latitudes at poles then.
 
         Returns
         -------
         xarray.DataArray
-            With dimensions, coordinates and chunks of `f`.
+            With dimensions, coordinates and chunks of `f`, in its units per second of winds in
+            metres per second; ``units`` are there where they are known.
+
+        Raises
+        ------
+        CoordinateError
+            A ValueError: a variable or the coordinates are not found, or these are not 1-d, or
+            not fit for a derivative, as longitudes that have both 0 and 360 degrees.
+        ValueError
+            Where `f`, `u` and `v` differ in dimensions, `u` and `v` are exchanged by their
+            standard names, or an option is none of its choices.
+        TypeError
+            Where they are not real numbers, or `radius` is not a number.
+
+        References
+        ----------
+        .. [1] Batchelor, G. K. (1967). An Introduction to Fluid Dynamics. Cambridge University
+           Press, appendix 2.
 
         Examples
         --------
@@ -322,18 +386,45 @@ class DatasetGradient:
         """Deformation of a wind or a current, in two components: lazily where the data is lazy.
 
         On the sphere ``u_x - v_y - v tan(latitude) / radius`` and ``v_x + u_y + u tan(latitude)
-        / radius``, else without these last terms, both from one read of the data, with the same
-        bits for any chunks.
+        / radius`` [1]_, else without these last terms, both from one read of the data, with the
+        same bits for any chunks.
 
         Parameters
         ----------
-        u, v, metric, x, y, radius, edge_order
-            As for `divergence`.
+        u, v : str
+            Names of the components to the east and to the north.
+        metric : {"sphere", None}, optional
+            The sphere by default, and derivatives per metre; None for a plane, on which they
+            are in the units of the coordinates.
+        x, y : str, optional
+            Names of the coordinates to the east and to the north. By default the longitude and
+            the latitude, or x and y on a plane, by their standard_name, units, axis or name.
+        radius : float, optional
+            Of the sphere in metres: by default that of the grid mapping of `u`, else 6371229.
+        edge_order : {1, 2}, optional
+            Order of accuracy at edges. Longitudes that close the circle have none, nor have
+            latitudes at poles then.
 
         Returns
         -------
         xarray.Dataset
             Of ``stretching`` and ``shearing``, each as `divergence` returns.
+
+        Raises
+        ------
+        CoordinateError
+            A ValueError: a variable or the coordinates are not found, or these are not 1-d, or
+            not fit for a derivative, as longitudes that have both 0 and 360 degrees.
+        ValueError
+            Where `u` and `v` differ in dimensions, or are exchanged by their standard names, or
+            an option is none of its choices.
+        TypeError
+            Where they are not real numbers, or `radius` is not a number.
+
+        References
+        ----------
+        .. [1] Batchelor, G. K. (1967). An Introduction to Fluid Dynamics. Cambridge University
+           Press, appendix 2.
 
         Examples
         --------
@@ -509,14 +600,15 @@ class DataArrayGradient:
             periodic, is not regular where it is said to be, or `datetime_unit` is not for it;
             or a grid mapping has no fit radius.
         TypeError
-            Where the array does not hold numbers.
+            Where the array does not hold numbers, `coord` is no name nor a list of names, or
+            `radius` is not a number.
         ValueError
             Where derivatives along a list have no name to be called after, or one that is
             taken, or an option is none of its choices, or has no meaning with another.
 
         See Also
         --------
-        numpy.gradient : where the formulas come from
+        numpy.gradient : Where the formulas come from.
 
         Examples
         --------
@@ -585,15 +677,19 @@ class DataArrayGradient:
         Returns
         -------
         xarray.DataArray
-            With the name, coordinates and chunks of this array.
+            With the name, coordinates and chunks of this array, in its units per metre,
+            or per unit of the coordinates;
+            ``units`` are there where they are known.
 
         Raises
         ------
         CoordinateError
             A ValueError: the coordinates are not found, not 1-d, or not fit for a derivative,
             as longitudes that have both 0 and 360 degrees.
+        ValueError
+            Where an option is none of its choices, or `radius` is given without the sphere.
         TypeError
-            Where the array does not hold real numbers.
+            Where the array does not hold real numbers, or `radius` is not a number.
 
         Examples
         --------
@@ -618,26 +714,43 @@ class DataArrayGradient:
     ) -> xr.DataArray:
         """Horizontal laplacian: lazily where the data is lazy.
 
+        On the sphere ``f_xx + f_yy - f_y tan(latitude) / radius`` [1]_, else ``f_xx + f_yy``.
         Compact: from a cell and its four neighbours, at an edge from the nearest three cells
-        along an axis. In one pass, with the same bits for any chunks.
+        along an axis; at a pole it is the flux out of the circle half way to the nearest row,
+        by its area. In one pass, with the same bits for any chunks.
 
         Parameters
         ----------
-        coord, metric, radius
-            As for `magnitude`.
+        coord : list of str, optional
+            Two coordinates, in units of one length. By default the longitude and the latitude,
+            or x and y where there is no metric, by their standard_name, units, axis or name.
+        metric : {"sphere"}, optional
+            Coordinates are longitude and latitude, and lengths are in metres; else, by default,
+            they are in the units of the coordinates.
+        radius : float, optional
+            Of the sphere in metres: by default that of the grid mapping, else 6371229.
 
         Returns
         -------
         xarray.DataArray
-            With the name, coordinates and chunks of this array.
+            With the name, coordinates and chunks of this array, in its units per metre
+            squared, or per unit of the coordinates squared;
+            ``units`` are there where they are known.
 
         Raises
         ------
         CoordinateError
             A ValueError: the coordinates are not found, not 1-d, or not fit for a derivative,
             as longitudes that have both 0 and 360 degrees.
+        ValueError
+            Where an option is none of its choices, or `radius` is given without the sphere.
         TypeError
-            Where the array does not hold real numbers.
+            Where the array does not hold real numbers, or `radius` is not a number.
+
+        References
+        ----------
+        .. [1] Batchelor, G. K. (1967). An Introduction to Fluid Dynamics. Cambridge University
+           Press, appendix 2.
 
         Examples
         --------
