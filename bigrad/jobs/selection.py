@@ -12,13 +12,13 @@ from bigrad.labelled.attributes import (
     describing,
     vector_attributes,
 )
-from bigrad.labelled.axes import boundaries_by_name
+from bigrad.labelled.axes import boundaries_by_name, check_size
 from bigrad.labelled.coordinates import dimension_of
 from bigrad.labelled.sphere import horizontal
-from bigrad.labelled.vectors import check_winds
+from bigrad.labelled.vectors import check_winds, operator_on
 from bigrad.numerics.boundaries import Boundary
 from bigrad.numerics.schemes import Scheme
-from bigrad.numerics.vector_calculus import INPUTS, RESULTS, VectorOperator, vector_operator
+from bigrad.numerics.vector_calculus import INPUTS, RESULTS, VectorOperator
 
 __all__ = ["Field", "OnGrid", "Output", "Selection", "select", "select_on_grid"]
 
@@ -153,7 +153,8 @@ def select(
     dataset = source.dataset
     dims = _dimensions(source, coord)
     boundaries = boundaries_by_name(boundary, period, dims)
-    _check_sizes(source, dims, boundaries, scheme)
+    for name, dim in dims.items():
+        check_size(name, dim, source.dataset.sizes[dim], scheme, boundaries.get(name))
     described = describing(dataset.variables)
     wanted = _wanted(source, variables)
     fields = []
@@ -268,11 +269,8 @@ def _field_on_grid(
     if len(names) > 1:
         check_winds(names[-2:], variables[-2:])
     found = horizontal(dataset, variables[0], **options)
-    dims = [str(dim) for dim in variables[0].dims]
-    x, y = (dims.index(dim) for dim in found.dims)
-    operator = vector_operator(
-        kind, found.grid, (y, x), [v.dtype for v in variables], edge_order=edge_order
-    )
+    operator = operator_on(kind, found, names, variables, edge_order)
+    y, _ = operator.axes
     if kind == "components":
         asked = [coords] if isinstance(coords, str) else list(coords or found.names)
         results = tuple(
@@ -328,23 +326,6 @@ def _dimensions(source: Source, coord: str | Sequence[str]) -> dict[str, str]:
         msg = f"`coord` must name one or several coordinates, each once; found {coord!r}"
         raise CoordinateError(msg)
     return {name: dimension_of(source.dataset, name) for name in names}
-
-
-def _check_sizes(
-    source: Source,
-    dims: Mapping[str, str],
-    boundaries: Mapping[str, Boundary],
-    scheme: Scheme,
-) -> None:
-    for name, dim in dims.items():
-        boundary = boundaries.get(name)
-        size, least = source.dataset.sizes[dim], scheme.least(boundary)
-        if size < least:
-            msg = (
-                f"`{name}` has too few points along `{dim}`: {scheme.needs(boundary)} needs at "
-                f"least {least}, found {size}"
-            )
-            raise CoordinateError(msg)
 
 
 def _wanted(source: Source, variables: Sequence[str] | None) -> tuple[str, ...]:

@@ -17,8 +17,9 @@ from bigrad.labelled.coordinates import (
     regular_step,
 )
 from bigrad.numerics.boundaries import Boundary, by_key
+from bigrad.numerics.schemes import Scheme
 
-__all__ = ["Along", "along", "boundaries_by_name"]
+__all__ = ["Along", "along", "boundaries_by_name", "check_size"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +90,29 @@ def _spread(given: Any, dims: Mapping[str, str], argument: str) -> Any:
             raise CoordinateError(msg)
         found |= {name: one for name in names if name == key or name not in given}
     return found
+
+
+def check_size(
+    name: str, dim: str, size: int, scheme: Scheme, boundary: Boundary | None = None
+) -> None:
+    """Refuse a coordinate of fewer points than a scheme needs.
+
+    Raises
+    ------
+    CoordinateError
+        Where that is so.
+
+    Examples
+    --------
+    >>> check_size("height", "level", 2, Scheme())
+    """
+    least = scheme.least(boundary)
+    if size < least:
+        msg = (
+            f"`{name}` has too few points along `{dim}`: {scheme.needs(boundary)} needs at least "
+            f"{least}, found {size}; select more of them"
+        )
+        raise CoordinateError(msg)
 
 
 def along(

@@ -6,10 +6,9 @@ from typing import Any
 import xarray as xr
 
 from bigrad.arrays import gradient
-from bigrad.errors import CoordinateError
 from bigrad.labelled.assembly import coordinate_names, of_array, of_dataset
 from bigrad.labelled.attributes import derivative_attributes
-from bigrad.labelled.axes import Along, along, boundaries_by_name
+from bigrad.labelled.axes import Along, along, boundaries_by_name, check_size
 from bigrad.labelled.coordinates import check_datetime_unit, dimension_of
 from bigrad.numerics.schemes import Scheme
 
@@ -89,14 +88,7 @@ def _coordinates(
     dims = {name: dimension_of(obj, name) for name in names}
     boundaries = boundaries_by_name(boundary, period, dims)
     for name, dim in dims.items():
-        least, found = scheme.least(boundaries.get(name)), obj.sizes[dim]
-        if found < least:
-            msg = (
-                f"`{name}` has too few points along `{dim}`: "
-                f"{scheme.needs(boundaries.get(name))} needs at least {least}, found {found}; "
-                "select more of them"
-            )
-            raise CoordinateError(msg)
+        check_size(name, dim, obj.sizes[dim], scheme, boundaries.get(name))
     # Loaded once, since a coordinate may be lazy.
     loaded = {name: obj.coords[name].variable.compute() for name in names}
     check_datetime_unit(datetime_unit, loaded)

@@ -323,7 +323,7 @@ def check_once_around(name: str, dim: str, values: np.ndarray[Any, Any], period:
     bigrad.errors.CoordinateError: `lon` goes around more than once: 360.0 at index 4 is a ...
     """
     numbers = values.astype(np.float64)
-    slack = _CLOSES_WITHIN * np.abs(np.diff(numbers)).min()
+    slack = _CLOSES_WITHIN * min(np.abs(np.diff(numbers)).min(), period)
     again = np.abs(numbers - numbers[0]) >= period - slack
     if again.any():
         i = int(again.argmax())

@@ -58,7 +58,7 @@ def refuse_curvilinear(obj: xr.Dataset | xr.DataArray, name: str) -> None:
         f"{found}, and the grid is curvilinear: {_listed(curved)} vary along {_listed(dims)}. The "
         "distances between its cells, which derivatives need, are not served yet: regrid to "
         "longitudes and latitudes of one dimension each; or, for derivatives along the lines of "
-        f"the grid, {instead}, and give no `metric`"
+        f"the grid, {instead}, with `metric=None`"
     )
     raise CoordinateError(msg)
 

@@ -127,6 +127,7 @@ def horizontal(
     _check_directions(names, variables)
     lon, lat = (in_degrees(n, v) for n, v in zip(names, variables, strict=True))
     check_once_around(names[0], dims[0], lon, 360.0)
+    lat = grids.exact_poles(lat, names[1])
     return Horizontal(names, dims, grids.sphere(lon, lat, metres), "m")
 
 
@@ -172,6 +173,7 @@ def _found(
     coordinates = [name for name, variable in on_field.items() if variable.ndim == 1]
     there = f"are {_listed(coordinates)}" if coordinates else "are none"
     round_ = any(is_longitude(name, variable) for name, variable in on_field.items())
+    marked = f"`standard_name` {what!r}" if metric else f"`axis` {keyword.upper()!r}"
     way_out = (
         "; on a plane, give `metric=None`"
         if metric
@@ -181,7 +183,8 @@ def _found(
     )
     msg = (
         f"no {what} is found among the coordinates of the field by its standard_name, units, axis "
-        f"or name: those of one dimension {there}; say which it is{way_out}"
+        f"or name: those of one dimension {there}; name it in the call, or give it the {marked}"
+        f"{way_out}"
     )
     raise CoordinateError(msg)
 
@@ -192,7 +195,10 @@ def _check_dims(field: xr.Variable, names: tuple[str, str], dims: tuple[str, str
         raise CoordinateError(msg)
     for name, dim in zip(names, dims, strict=True):
         if dim not in field.dims:
-            msg = f"the field does not lie along `{name}`: its dimensions are {field.dims}"
+            msg = (
+                f"`{name}` lies along `{dim}`, and the field does not: its dimensions are "
+                f"{_listed(field.dims)}; name a coordinate that lies along one of these"
+            )
             raise CoordinateError(msg)
 
 
@@ -219,24 +225,22 @@ def in_degrees(name: str, variable: xr.Variable) -> np.ndarray[Any, Any]:
     Raises
     ------
     CoordinateError
-        Where it is in other units than of angles, or not strictly monotonic and finite.
+        Where it is a time, in other units than of angles, or not strictly monotonic and finite.
 
     Examples
     --------
     >>> in_degrees("lat", xr.Variable("lat", [0.0, np.pi / 2], {"units": "radians"}))
     array([ 0., 90.])
     """
-    values = coordinate_values(name, variable)
-    units = variable.attrs.get("units", "degrees")
-    if units in RADIANS:
-        values = np.degrees(values.astype(np.float64))
-    elif units not in DEGREES:
+    units = coordinate_units(variable) or variable.attrs.get("units", "degrees")
+    if units not in DEGREES | RADIANS:
         msg = (
             f"`{name}` is in {units!r}, and on the sphere angles are needed, in degrees or "
             'radians; for lengths, leave `metric="sphere"` out'
         )
         raise CoordinateError(msg)
-    return values
+    values = coordinate_values(name, variable)
+    return np.degrees(values.astype(np.float64)) if units in RADIANS else values
 
 
 def radius_of(obj: xr.Dataset | xr.DataArray, field: xr.Variable, given: Any = None) -> float:

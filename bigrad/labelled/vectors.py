@@ -10,6 +10,7 @@ from bigrad.arrays import gradient
 from bigrad.errors import CoordinateError
 from bigrad.labelled import assembly
 from bigrad.labelled.attributes import derivative_attributes, vector_attributes
+from bigrad.labelled.axes import check_size
 from bigrad.labelled.conventions import is_latitude, is_longitude
 from bigrad.labelled.coordinates import dimension_of
 from bigrad.labelled.sphere import (
@@ -18,7 +19,15 @@ from bigrad.labelled.sphere import (
     in_degrees,
     radius_of,
 )
-from bigrad.numerics.vector_calculus import RESULTS, vector_operator
+from bigrad.numerics.schemes import Scheme
+from bigrad.numerics.sphere import exact_poles
+from bigrad.numerics.vector_calculus import (
+    RESULTS,
+    VectorOperator,
+    called,
+    takes,
+    vector_operator,
+)
 from bigrad.vectors import apply
 
 __all__ = [
@@ -28,6 +37,7 @@ __all__ = [
     "differentiate_dataset",
     "of_array",
     "of_winds",
+    "operator_on",
 ]
 
 # Options of derivatives along coordinates that have no meaning, or no formulas yet, on the sphere.
@@ -153,9 +163,11 @@ def check_winds(names: Sequence[str], variables: Sequence[xr.Variable]) -> None:
     """
     directions = [str(variable.attrs.get("standard_name", "")) for variable in variables]
     if directions[0].startswith("northward_") or directions[1].startswith("eastward_"):
+        found = zip(names, directions, strict=True)
+        known = " and ".join(f"`{name}` is {one!r}" for name, one in found if one)
         msg = (
-            f"the component to the east comes first: `{names[0]}` is {directions[0]!r} and "
-            f"`{names[1]}` is {directions[1]!r}; give them in the other order"
+            f"the component to the east comes first, and by its standard_name {known}; give them "
+            "in the other order, or correct these"
         )
         raise ValueError(msg)
 
@@ -193,11 +205,55 @@ def _applied(
             )
             raise ValueError(msg)
     fields = [variable.transpose(*dims).data for variable in variables]
-    x, y = (dims.index(dim) for dim in found.dims)
-    operator = vector_operator(
-        kind, found.grid, (y, x), [field.dtype for field in fields], edge_order=edge_order
+    return apply(operator_on(kind, found, names, variables, edge_order), fields)
+
+
+def operator_on(
+    kind: str,
+    found: Horizontal,
+    names: Sequence[str | None],
+    variables: Sequence[xr.Variable],
+    edge_order: int,
+) -> VectorOperator:
+    """Decide an operator for variables on horizontal coordinates.
+
+    Parameters
+    ----------
+    kind : str
+        One of `bigrad.numerics.vector_calculus.INPUTS`.
+    found : Horizontal
+        The coordinates.
+    names : sequence of str or None
+        What to call the variables in errors.
+    variables : sequence of xarray.Variable
+        Its inputs; of the first it has the order of dimensions.
+    edge_order : {1, 2}
+        Order of accuracy at edges.
+
+    Returns
+    -------
+    VectorOperator
+
+    Raises
+    ------
+    TypeError
+        Where a variable does not hold real numbers of up to 64 bits.
+    CoordinateError
+        Where a coordinate has too few points.
+    """
+    for name, variable in zip(names, variables, strict=True):
+        if not takes(variable.dtype):
+            msg = (
+                f"{f'`{name}`' if name else 'the DataArray'} holds {variable.dtype}, and "
+                f"{called(kind)} takes real numbers of up to 64 bits; convert it, as with "
+                "`.astype(float)`, or take real and imaginary parts apart"
+            )
+            raise TypeError(msg)
+    x, y = (variables[0].dims.index(dim) for dim in found.dims)
+    dtypes = [variable.dtype for variable in variables]
+    return vector_operator(
+        kind, found.grid, (y, x), dtypes, edge_order=edge_order, names=found.names
     )
-    return apply(operator, fields)
 
 
 def differentiate_dataset(
@@ -219,7 +275,7 @@ def differentiate_dataset(
     >>> per_degree["t"].values[1]
     array([1., 1., 1.])
     """
-    names = _horizontal_names(dataset, coord, metric, others)
+    names = _horizontal_names(dataset, coord, metric, radius, others)
 
     def derivatives(name: str | None, variable: xr.Variable) -> dict[str, xr.Variable]:
         here = {n: east for n, east in names.items() if dataset.coords[n].dims[0] in variable.dims}
@@ -248,7 +304,7 @@ def differentiate_array(
     >>> list(differentiate_array(t, ["lon", "lat"], metric="sphere").data_vars)
     ['dt_dlon', 'dt_dlat']
     """
-    names = _horizontal_names(array, coord, metric, others)
+    names = _horizontal_names(array, coord, metric, radius, others)
     return assembly.of_array(
         array,
         coord,
@@ -286,11 +342,15 @@ def _horizontal_names(
     obj: xr.Dataset | xr.DataArray,
     coord: str | Sequence[str],
     metric: str | None,
+    radius: float | None,
     others: Mapping[str, Any],
 ) -> dict[str, bool]:
     """Return the names of the coordinates, and whether each is a longitude."""
     if metric is None:
-        msg = '`radius` is for `metric="sphere"`, found with no metric: give both, or leave it out'
+        msg = (
+            f'`radius` is for `metric="sphere"`, found {radius!r} with no metric: give both, or '
+            "leave it out"
+        )
         raise ValueError(msg)
     if metric != "sphere":
         msg = f'`metric` must be "sphere" or None, found {metric!r}'
@@ -356,8 +416,10 @@ def _along_meridian(
     """Differentiate what has no longitude, as zonal means: along latitude it is a line."""
     r = radius_of(obj, variable, radius)
     degrees = in_degrees(name, obj.coords[name].variable.compute())
-    metres = np.radians(degrees.astype(np.float64)) * r
-    axis = variable.get_axis_num(dimension_of(obj, name))
+    metres = np.radians(exact_poles(degrees, name)) * r
+    dim = dimension_of(obj, name)
+    check_size(name, dim, obj.sizes[dim], Scheme(edge_order))
+    axis = variable.get_axis_num(dim)
     # As the operators on two axes: half precision has no digits left for what is per metre.
     half = variable.dtype.kind == "f" and variable.dtype.itemsize < 4
     data = variable.data.astype(np.float32) if half else variable.data

@@ -12,7 +12,17 @@ import numpy as np
 
 from bigrad.errors import CoordinateError
 
-__all__ = ["End", "Grid", "Metric", "Slopes", "curvature", "plane", "slopes", "sphere"]
+__all__ = [
+    "End",
+    "Grid",
+    "Metric",
+    "Slopes",
+    "curvature",
+    "exact_poles",
+    "plane",
+    "slopes",
+    "sphere",
+]
 
 Array = np.ndarray[Any, Any]
 
@@ -162,7 +172,7 @@ def sphere(longitude: Any, latitude: Any, radius: float) -> Grid:
         msg = f"`radius` must be a positive number, in metres as a rule; found {radius!r}"
         raise ValueError(msg)
     lon, lat = (np.asarray(c).astype(np.float64) for c in (longitude, latitude))
-    lat = _with_exact_poles(lat)
+    lat = exact_poles(lat)
     number = len(lon)
     turn = np.copysign(360.0, lon[-1] - lon[0])
     even = lon[0] + np.arange(number) * (turn / number)
@@ -181,7 +191,27 @@ def sphere(longitude: Any, latitude: Any, radius: float) -> Grid:
     return Grid(x_steps, y_steps, (End.WRAPPED, End.WRAPPED), (ends[0], ends[1]), metric)
 
 
-def _with_exact_poles(lat: Array) -> Array:
+def exact_poles(latitude: Any, name: str = "latitude") -> Array:
+    """Latitudes whose rows at a pole are there exactly, where rounding had them beside it.
+
+    Parameters
+    ----------
+    latitude : array_like, 1-d
+        In degrees.
+    name : str
+        What to call them in errors.
+
+    Raises
+    ------
+    CoordinateError
+        Where one lies beyond a pole.
+
+    Examples
+    --------
+    >>> exact_poles([0.0, 45.0, 90.00001])
+    array([ 0., 45., 90.])
+    """
+    lat = np.asarray(latitude).astype(np.float64)
     step = np.abs(np.diff(lat)).min(initial=90.0)
     at_pole = np.abs(np.abs(lat) - 90) <= _AT_POLE * step
     exact: Array = np.where(at_pole, np.copysign(90.0, lat), lat)
@@ -189,8 +219,8 @@ def _with_exact_poles(lat: Array) -> Array:
     if beyond.any():
         i = int(beyond.argmax())
         msg = (
-            f"latitudes lie between -90 and 90 degrees, found {lat[i]} at index {i}; correct the "
-            "coordinate, or its units, which say whether it is in degrees or in radians"
+            f"`{name}` must lie between -90 and 90 degrees, found {lat[i]} at index {i}; correct "
+            "its values, or its units, which say whether they are degrees or radians"
         )
         raise CoordinateError(msg)
     return exact

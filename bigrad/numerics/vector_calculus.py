@@ -28,7 +28,7 @@ from bigrad.numerics.operators import Block
 from bigrad.numerics.sphere import End, Grid, Metric, Slopes, curvature, slopes
 from bigrad.numerics.stencils import Reach, check_edge_order
 
-__all__ = ["INPUTS", "RESULTS", "Terms", "VectorOperator", "vector_operator"]
+__all__ = ["INPUTS", "RESULTS", "Terms", "VectorOperator", "called", "takes", "vector_operator"]
 
 Array = np.ndarray[Any, Any]
 
@@ -296,6 +296,7 @@ def vector_operator(
     dtypes: Iterable[Any],
     *,
     edge_order: int = 1,
+    names: tuple[str, str] = ("x", "y"),
 ) -> VectorOperator:
     """Decide an operator of vector calculus.
 
@@ -311,6 +312,8 @@ def vector_operator(
         Of the inputs.
     edge_order : {1, 2}, optional
         Order of accuracy at edges. The laplacian looks at three cells there in any case.
+    names : tuple of str, optional
+        What to call the axes in errors.
 
     Returns
     -------
@@ -340,12 +343,15 @@ def vector_operator(
     """
     edge_order = check_edge_order(edge_order)
     least = 3 if kind == "laplacian" else edge_order + 1
-    for name, size, ends in zip("yx", grid.shape, (grid.y_ends, grid.x_ends), strict=True):
+    sides = (grid.y_ends, grid.x_ends)
+    for name, size, ends in zip(reversed(names), grid.shape, sides, strict=True):
         needed = least if End.EDGE in ends else 2 + (End.POLE in ends)
         if size < needed:
+            what = called(kind)
+            what += "" if kind == "laplacian" else f" with `edge_order` {edge_order}"
             msg = (
-                f"the {name} axis has too few points for `{kind}` with `edge_order` "
-                f"{edge_order}: at least {needed} are required, found {size}"
+                f"`{name}` has too few points: {what} needs at least {needed}, found {size}; "
+                "select more of them"
             )
             raise CoordinateError(msg)
     dtype = _result_dtype(dtypes)
@@ -356,10 +362,32 @@ def vector_operator(
     return VectorOperator(kind, grid, axes, dtype, terms)
 
 
+def called(kind: str) -> str:
+    """Name an operator as errors do.
+
+    Examples
+    --------
+    >>> called("components"), called("advection")
+    ('the gradient', 'the advection')
+    """
+    return "the gradient" if kind == "components" else f"the {kind}"
+
+
+def takes(dtype: np.dtype[Any]) -> bool:
+    """Whether there are operators for fields of a dtype: real numbers of up to 64 bits.
+
+    Examples
+    --------
+    >>> takes(np.dtype("i2")), takes(np.dtype(complex))
+    (True, False)
+    """
+    return dtype.kind in "iuf" and dtype.itemsize <= 8
+
+
 def _result_dtype(dtypes: Iterable[Any]) -> np.dtype[Any]:
     found = [np.dtype(dtype) for dtype in dtypes]
     for dtype in found:
-        if dtype.kind not in "iuf" or dtype.itemsize > 8:
+        if not takes(dtype):
             msg = (
                 f"vector calculus takes real numbers of up to 64 bits, found {dtype}; convert "
                 "the data, as with `.astype(float)`, or take real and imaginary parts apart"

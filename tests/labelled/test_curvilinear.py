@@ -96,7 +96,7 @@ def test_whatever_has_its_own_spacing_is_let_through() -> None:
     np.testing.assert_array_equal(
         projected.grad.compute("x")["f"].values, np.gradient(ds["f"].values, 1e3, axis=2)
     )
-    with pytest.raises(CoordinateError, match="lines of the grid, name `y`, `x`, and give no"):
+    with pytest.raises(CoordinateError, match="grid, name `y`, `x`, with `metric=None`"):
         projected.grad.vorticity("u", "v")
     # A grid that moves, of which time is one dimension, without a coordinate.
     moving = ds.assign_coords(nav_lon=ds["nav_lon"].expand_dims(time=2))

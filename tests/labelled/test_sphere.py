@@ -62,7 +62,7 @@ def test_finds_x_and_y(x: Any, y: Any) -> None:
     [
         (("a", {}), ("lat", {}), "no longitude is found"),
         (("lon", {"units": "m"}), ("lat", {}), "no longitude is found"),
-        (("rlon", {"standard_name": "grid_longitude"}), ("lat", {}), "say which it is"),
+        (("rlon", {"standard_name": "grid_longitude"}), ("lat", {}), "name it in the call"),
         (("lon", {}), ("longitude", {}), "`longitude`, `lon` may all be the longitude"),
     ],
 )

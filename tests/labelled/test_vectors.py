@@ -186,6 +186,40 @@ def test_on_a_plane() -> None:
         ds["u"].grad.magnitude(["x", "y"])
 
 
+@pytest.mark.parametrize(
+    ("change", "options", "said"),
+    [
+        # What is wrong has a name, whatever it is called within.
+        ({"lat": [30.0, 31.0]}, {"edge_order": 2}, "`lat` has too few points: .* 3, found 2"),
+        ({"lat": [0.0, 95.0]}, {}, r"`lat` must lie between -90 and 90 .* 95\.0 at index 1"),
+        ({}, {"x": "time"}, "`time` is in 's', and on the sphere angles are needed"),
+        ({}, {"x": "station"}, "`station` lies along `s`, and the field does not: .* `time`"),
+        ({"u": 1j}, {}, "`u` holds complex128, and the vorticity takes real numbers"),
+        ({"u": "northward_wind"}, {}, "by its standard_name `u` is 'northward_wind'; give them"),
+    ],
+)
+def test_refusals_name_what_is_wrong(change: Any, options: Any, said: str) -> None:
+    lat = change.get("lat", [0.0, 10.0, 20.0])
+    u = xr.Variable(("time", "lat", "lon"), np.ones((2, len(lat), 4)))
+    ds = xr.Dataset(
+        {"u": u * change["u"] if change.get("u") == 1j else u, "v": u},
+        {
+            "time": np.array(["2001-01-01", "2001-01-02"], "M8[ns]"),
+            "lat": lat,
+            "lon": [0.0, 1.0, 2.0, 3.0],
+            "station": ("s", [5.0, 6.0]),
+        },
+    )
+    if isinstance(change.get("u"), str):
+        ds["u"].attrs["standard_name"] = change["u"]
+    with pytest.raises((ValueError, TypeError), match=said):
+        ds.grad.vorticity("u", "v", **options)
+    if "lat" in change:
+        zonal = ds["u"].mean("lon")
+        with pytest.raises(CoordinateError, match=r"`lat` (must lie|has too few)"):
+            zonal.grad.compute("lat", metric="sphere", **options)
+
+
 def test_refusals(winds: xr.Dataset) -> None:
     with pytest.raises(ValueError, match="component to the east comes first"):
         winds.grad.vorticity("v", "u")

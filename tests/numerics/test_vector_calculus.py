@@ -416,7 +416,7 @@ def test_refusals() -> None:
     with pytest.raises(ValueError, match="`radius`"):
         sphere([0, 1], [0, 1], 0.0)
     small = plane([0, 1], [0, 1])
-    with pytest.raises(ValueError, match=r"x axis .* at least 3"):
+    with pytest.raises(ValueError, match=r"`x` has too few points: .* at least 3"):
         vector_operator("laplacian", plane([0, 1], [0, 1, 2]), (0, 1), ["f4"])
     with pytest.raises(ValueError, match="`edge_order`"):
         vector_operator("vorticity", small, (0, 1), ["f4", "f4"], edge_order=3)
