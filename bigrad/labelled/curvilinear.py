@@ -1,10 +1,12 @@
 """Grids whose longitudes and latitudes vary along several dimensions: recognised, and refused."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import xarray as xr
 
 from bigrad.errors import CoordinateError
+from bigrad.labelled.attributes import describing
 from bigrad.labelled.conventions import is_latitude, is_longitude
 
 __all__ = ["refuse_curvilinear"]
@@ -37,8 +39,9 @@ def refuse_curvilinear(obj: xr.Dataset | xr.DataArray, name: str) -> None:
     dims = _curved_along(obj, name)
     if dims is None:
         return
-    if name in obj.coords:
-        found = f"`{name}` has {obj.coords[name].ndim} dimensions"
+    variables = _variables(obj)
+    if name in variables:
+        found = f"`{name}` has {variables[name].ndim} dimensions"
     elif name in obj.dims:
         found = f"`{name}` is a dimension without a coordinate"
     else:
@@ -48,17 +51,18 @@ def refuse_curvilinear(obj: xr.Dataset | xr.DataArray, name: str) -> None:
     if bare:
         numbers = ", ".join(f"{dim}=range({obj.sizes[dim]})" for dim in bare)
         instead = (
-            f"give {_listed(bare)} 1-d coordinates, of lengths or, as "
-            f"`.assign_coords({numbers})` does, of cell numbers"
+            f"give {_listed(bare)} {'1-d coordinates' if bare[1:] else 'a 1-d coordinate'}, of "
+            f"lengths or, as `.assign_coords({numbers})` does, of cell numbers"
         )
     else:
         instead = f"name {_listed(dims)}"
     curved = sorted(other for other, along in _curved(obj).items() if along == dims)
     msg = (
-        f"{found}, and the grid is curvilinear: {_listed(curved)} vary along {_listed(dims)}. The "
-        "distances between its cells, which derivatives need, are not served yet: regrid to "
-        "longitudes and latitudes of one dimension each; or, for derivatives along the lines of "
-        f"the grid, {instead}, with `metric=None`"
+        f"{found}, and the grid is curvilinear: {_listed(curved)} "
+        f"{'vary' if curved[1:] else 'varies'} along {_listed(dims)}. The distances between its "
+        "cells, which derivatives need, are not served yet: regrid to longitudes and latitudes of "
+        f"one dimension each; or, for derivatives along the lines of the grid, {instead}, with "
+        "`metric=None`"
     )
     raise CoordinateError(msg)
 
@@ -66,14 +70,24 @@ def refuse_curvilinear(obj: xr.Dataset | xr.DataArray, name: str) -> None:
 def _curved(obj: xr.Dataset | xr.DataArray) -> dict[str, tuple[str, str]]:
     """Longitudes and latitudes of several dimensions; the last two are those of a map.
 
-    A moving grid has one for time before them.
+    A moving grid has one for time before them. Files that do not say which variables are
+    coordinates have them among the data; bounds are none.
     """
+    variables = _variables(obj)
+    bounds = describing(variables)
     return {
-        str(name): (str(coordinate.dims[-2]), str(coordinate.dims[-1]))
-        for name, coordinate in obj.coords.items()
-        if coordinate.ndim > 1
-        and (is_longitude(name, coordinate.variable) or is_latitude(name, coordinate.variable))
+        str(name): (str(variable.dims[-2]), str(variable.dims[-1]))
+        for name, variable in variables.items()
+        if variable.ndim > 1
+        and name not in bounds
+        and (is_longitude(name, variable) or is_latitude(name, variable))
     }
+
+
+def _variables(obj: xr.Dataset | xr.DataArray) -> dict[Any, xr.Variable]:
+    if isinstance(obj, xr.Dataset):
+        return dict(obj.variables)
+    return {name: coordinate.variable for name, coordinate in obj.coords.items()}
 
 
 def _curved_along(obj: xr.Dataset | xr.DataArray, name: str) -> tuple[str, str] | None:
@@ -81,7 +95,7 @@ def _curved_along(obj: xr.Dataset | xr.DataArray, name: str) -> tuple[str, str] 
     if name in obj.coords and obj.coords[name].ndim < 2:
         return None
     curved = _curved(obj)
-    if name in obj.coords:
+    if name in _variables(obj):
         return curved.get(name)
     for dims in curved.values():
         if name in dims:

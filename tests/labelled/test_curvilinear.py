@@ -88,6 +88,16 @@ def test_an_ocean_from_the_command_line(tmp_path: Path) -> None:
         assert "Traceback" not in result.output
 
 
+@pytest.mark.parametrize("name", ["x", "nav_lat"])
+def test_longitudes_among_the_data(name: str) -> None:
+    """Of files that do not say which variables are coordinates; bounds are none of these."""
+    ds = GRIDS[0].reset_coords()
+    ds["nav_lon"].attrs["bounds"] = "bounds_lon"
+    ds["bounds_lon"] = ds["nav_lon"].expand_dims(corner=4).assign_attrs(units="degrees_east")
+    with pytest.raises(CoordinateError, match=SAID.format("nav_lat", "nav_lon")):
+        ds.grad.compute(name)
+
+
 def test_whatever_has_its_own_spacing_is_let_through() -> None:
     ds = GRIDS[0].expand_dims(time=2)
     for name in ("time", "z"):
