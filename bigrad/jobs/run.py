@@ -250,7 +250,7 @@ class Work:
             before, after = faces[sweep]
             if following is not None:
                 width = self._window(number, sweep)[1] - region[sweep].stop
-                after = following.core[_cells(sweep, 0, width)]
+                after = following.first(sweep, width)
             faces[sweep] = (before if kept is None else kept), after
         return Block(current.core, tuple(cells.start for cells in region), faces)
 
@@ -351,6 +351,17 @@ class _Piece:
             _joined([*before, self._beside(axis, 0, cells.start)], axis),
             _joined([self._beside(axis, cells.stop, self.data.shape[axis]), *after], axis),
         )
+
+    def first(self, axis: int, count: int) -> Array:
+        """Return the first cells along an axis, from behind the core where that has too few.
+
+        It may have, where it is the last one of a periodic axis.
+        """
+        cells = self.core[_cells(axis, 0, count)]
+        left = count - cells.shape[axis]
+        if not left:
+            return cells
+        return np.concatenate([cells, self.faces(axis)[1][_cells(axis, 0, left)]], axis)
 
     def _beside(self, axis: int, start: int, stop: int) -> Array:
         return self.data[(*self.inside[:axis], slice(start, stop), *self.inside[axis + 1 :])]
