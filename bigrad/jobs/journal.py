@@ -263,9 +263,13 @@ def differences(before: Any, now: Any, at: str = "") -> Iterator[str]:
     --------
     >>> list(differences({"operator": {"edge_order": 1}}, {"operator": {"edge_order": 2}}))
     ['`operator.edge_order` was 1 and is 2']
+    >>> list(differences({"passes": [{"run": 1}]}, {"passes": [{"run": 4}]}))
+    ['`passes.0.run` was 1 and is 4']
     """
     if before == now:
         return
+    if isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
+        before, now = (dict(enumerate(entries)) for entries in (before, now))
     if isinstance(before, dict) and isinstance(now, dict):
         for key in dict.fromkeys([*before, *now]):
             path = f"{at}.{key}" if at else str(key)

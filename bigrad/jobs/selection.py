@@ -329,7 +329,8 @@ def _dimensions(source: Source, coord: str | Sequence[str]) -> dict[str, str]:
 
 
 def _wanted(source: Source, variables: Sequence[str] | None) -> tuple[str, ...]:
-    present = tuple(map(str, source.dataset.data_vars))
+    # Without consolidated metadata, zarr names variables in the order that they were read in.
+    present = tuple(sorted(map(str, source.dataset.data_vars)))
     if variables is None:
         return present
     if isinstance(variables, str):
@@ -355,7 +356,7 @@ def _wanted(source: Source, variables: Sequence[str] | None) -> tuple[str, ...]:
 def _companions(source: Source, wanted: Iterable[str], taken: set[str]) -> tuple[str, ...]:
     dataset = source.dataset
     dims = {dim for name in wanted for dim in dataset[name].dims}
-    coords = [str(name) for name in dataset.coords if set(dataset[name].dims) <= dims]
+    coords = sorted(str(name) for name in dataset.coords if set(dataset[name].dims) <= dims)
     kept = dict.fromkeys([*wanted, *coords])
     # What is left behind has no say in what goes along.
     described = describing(dataset.variables, among=list(kept))

@@ -120,11 +120,14 @@ class Source:
     dataset : xarray.Dataset
         Its variables, lazy: packing and missing values are decoded as a region is loaded,
         times are not decoded.
+    stored : xarray.Dataset
+        The same with nothing decoded.
     """
 
     store: Store
     group: zarr.Group
     dataset: xr.Dataset
+    stored: xr.Dataset
 
     @property
     def name(self) -> str:
@@ -151,14 +154,7 @@ class Source:
 
     def packing(self, name: str) -> Packing | None:
         """Return what decodes a variable; None where its values are those that are stored."""
-        others = [other for other in self.dataset.variables if other != name]
-        stored = _open_dataset(
-            self.store,
-            consolidated=self.consolidated,
-            drop_variables=others,
-            mask_and_scale=False,
-            decode_times=False,
-        )[name].variable
+        stored = self.stored[name].variable
         kept = {key: stored.attrs[key] for key in _PACKING if key in stored.attrs}
         # That NaN stands for NaN, as xarray writes of floats, changes nothing.
         marks = [kept.pop(key) for key in _MARKS if key in kept and stored.dtype.kind == "f"]
@@ -236,8 +232,14 @@ def open_source(
         raise error(msg) from exc
     consolidated = group.metadata.consolidated_metadata is not None
     try:
-        dataset = _open_dataset(
-            store, consolidated=consolidated, drop_variables=None, decode_times=False
+        dataset, stored = (
+            _open_dataset(
+                store,
+                consolidated=consolidated,
+                decode_times=False,
+                mask_and_scale=decoded,
+            )
+            for decoded in (True, False)
         )
     except (ValueError, KeyError, OSError) as exc:
         msg = f"`source` {where!r} cannot be opened by xarray: {exc}"
@@ -249,7 +251,7 @@ def open_source(
             "original, or read it through another protocol"
         )
         raise error(msg)
-    return Source(store, group, dataset)
+    return Source(store, group, dataset, stored)
 
 
 def _open_dataset(store: Store, **options: Any) -> xr.Dataset:

@@ -1,6 +1,7 @@
 import math
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,9 @@ from bigrad.errors import (
     SourceError,
     TargetError,
 )
+from bigrad.jobs.selection import select
+from bigrad.jobs.source import open_source
+from bigrad.numerics.schemes import Scheme
 from tests.jobs.stores import Counting, grid, write
 
 MEMORY = "4GiB"  # The tests' own process holds some hundred MiB.
@@ -51,6 +55,27 @@ def test_planning_reads_metadata_only(source: Path, tmp_path: Path) -> None:
         ".zmetadata",
     }
     assert not (tmp_path / "out.zarr").exists()
+
+
+def test_planning_opens_each_variable_a_few_times(tmp_path: Path) -> None:
+    def asked(count: int) -> int:
+        variables = {f"t{number}": ("x", [0.0, 1.0, 4.0]) for number in range(count)}
+        ds = xr.Dataset(variables, {"x": [0.0, 1.0, 2.0]})
+        store = Counting(LocalStore(write(ds, tmp_path / f"{count}.zarr")))
+        bigrad.plan(store, MemoryStore(), "x", memory=MEMORY).stages()
+        return len(store.keys)
+
+    assert asked(20) <= 2 * asked(10)
+
+
+def test_the_order_in_which_a_store_is_listed_is_no_matter(source: Path) -> None:
+    ds = grid()
+    opened = open_source(write(ds.assign(s=ds["t"], r=ds["t"]), source.with_name("three.zarr")))
+    names = reversed([*opened.dataset.variables])
+    backwards = replace(opened, dataset=opened.dataset[list(names)])
+    assert list(backwards.dataset.variables) != list(opened.dataset.variables)
+    one, other = (select(s, "time", None, Scheme(), None, None) for s in (opened, backwards))
+    assert one == other
 
 
 def test_the_job_reads_as_many_chunks_as_planned(source: Path, tmp_path: Path) -> None:
