@@ -55,6 +55,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Part", "Plan"]
 
+# Differences from an unfinished job that an error tells; they come from each other.
+_TOLD = 3
+
 
 @dataclass(frozen=True, eq=False)
 class Part:
@@ -323,10 +326,12 @@ class Plan:
         if found is None:
             journal.begin(identity)
         elif found != identity:
-            changes = "; ".join(differences(found, identity))
+            changes = list(differences(found, identity))
+            more = len(changes) - _TOLD
             msg = (
                 f"the unfinished job at `target` {describe(self.target)!r} is another one: "
-                f"{changes}; resume it as it was, or ask for `overwrite` (`--overwrite`)"
+                f"{'; '.join(changes[:_TOLD])}{f'; and {more} more' * (more > 0)}; resume it as "
+                "it was, or ask for `overwrite` (`--overwrite`)"
             )
             raise TargetError(msg)
         elif journal.resume({stage.name: stage.steps for stage in stages}):
@@ -367,15 +372,6 @@ class Plan:
         identity = {
             "bigrad": version("bigrad"),
             "source": located(self.source.store),
-            "arrays": {
-                key: json.loads(value.to_bytes())
-                for name in dict.fromkeys(names)
-                for key, value in metadata_objects(name, self.source.array(name)).items()
-            },
-            "coordinates": {
-                name: hashlib.sha256(np.asarray(one.spacing).tobytes()).hexdigest()
-                for name, one in coordinates.items()
-            },
             "operator": {
                 "coord": list(coordinates),
                 **asdict(self.scheme),
@@ -385,6 +381,15 @@ class Plan:
                 "boundary": {
                     name: repr(one.boundary) for name, one in coordinates.items() if one.boundary
                 },
+            },
+            "arrays": {
+                key: json.loads(value.to_bytes())
+                for name in dict.fromkeys(names)
+                for key, value in metadata_objects(name, self.source.array(name)).items()
+            },
+            "coordinates": {
+                name: hashlib.sha256(np.asarray(one.spacing).tobytes()).hexdigest()
+                for name, one in coordinates.items()
             },
             "target": {key: json.loads(value.to_bytes()) for key, value in staged.items()},
             "passes": [

@@ -268,7 +268,7 @@ def differences(before: Any, now: Any, at: str = "") -> Iterator[str]:
     """
     if before == now:
         return
-    if isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
+    if _is_table(before) and _is_table(now) and len(before) == len(now):
         before, now = (dict(enumerate(entries)) for entries in (before, now))
     if isinstance(before, dict) and isinstance(now, dict):
         for key in dict.fromkeys([*before, *now]):
@@ -276,6 +276,10 @@ def differences(before: Any, now: Any, at: str = "") -> Iterator[str]:
             yield from differences(before.get(key), now.get(key), path)
     else:
         yield f"`{at}` was {_short(before)} and is {_short(now)}"
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(entry, dict) for entry in value)
 
 
 def _short(value: Any) -> str:

@@ -188,7 +188,7 @@ def test_another_job_is_not_resumed(source: Path, tmp_path: Path) -> None:
     stopped(source, out)
     with pytest.raises(TargetError, match=r"`operator.edge_order` was 1 and is 2; resume it as"):
         job(source, out, edge_order=2).run(resume=True)
-    with pytest.raises(TargetError, match=r"`target.*`time`.*|`passes` was"):
+    with pytest.raises(TargetError, match=r"`operator.coord` was \[.*and \d+ more"):
         bigrad.plan(source, out, "time", memory=MEMORY).run(resume=True)
     zarr.open_array(source, path="longitude", mode="r+")[-1] = 1000.0
     with pytest.raises(TargetError, match=r"`coordinates.longitude` was"):
