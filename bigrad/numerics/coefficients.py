@@ -24,12 +24,12 @@ class Coefficients:
     ends : numpy.ndarray, shape (9,)
         Inside, at the first cell and at the last: three weights, or a divisor with the two
         intermediate terms of a complex division by it.
-    inside : tuple of numpy.ndarray, shape (size - 2,) each
-        Three weights for each cell with two neighbours; empty for an axis with one step.
+    inside : tuple of numpy.ndarray, shape (size - 2,) each, or None
+        Three weights for each cell with two neighbours; None for an axis with one step.
     """
 
     ends: Array
-    inside: tuple[Array, Array, Array]
+    inside: tuple[Array, Array, Array] | None
 
 
 def coefficients(stencil: Stencil, dtype: np.dtype[Any]) -> Coefficients | None:
@@ -60,13 +60,13 @@ def coefficients(stencil: Stencil, dtype: np.dtype[Any]) -> Coefficients | None:
         numbers = [number for end in ends for number in _three(end, computed)]
         if isinstance(inside, Difference):
             table = np.array([*_three(inside, computed), *numbers], real)
-            weights = (_EMPTY[real.char],) * 3
+            weights = None
         else:
             table = np.array([0.0, 0.0, 0.0, *numbers], real)
             a, b, c = (np.asarray(w, real) for w in (inside.a, inside.b, inside.c))
             weights = (a, b, c)
         # A sum is finite if all that it adds is, and takes no temporary.
-        finite = np.isfinite([part.sum() for part in (table, *weights)]).all()
+        finite = np.isfinite([part.sum() for part in (table, *(weights or ()))]).all()
     if even and not (table[0] and table[3]):
         return None
     if not finite:
@@ -78,7 +78,6 @@ _FLOAT64 = np.dtype(np.float64)
 _REAL = {
     char: np.dtype(real) for char, real in {"f": "f4", "F": "f4", "d": "f8", "D": "f8"}.items()
 }
-_EMPTY = {char: np.zeros(0, char) for char in "fd"}
 
 
 def _sample(part: Difference | Weights) -> Any:

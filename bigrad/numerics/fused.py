@@ -105,7 +105,7 @@ class Prepared:
             out = np.empty_like(f, self.dtype)
             kernels.differentiate(
                 out.reshape(-1), geometry,
-                cells, geometry, cells, geometry, cells, geometry, *options, -1,
+                cells, geometry, cells, geometry, cells, geometry, *options, -1, None,
             )  # fmt: skip
             results.append(out)
         return tuple(results)
@@ -149,7 +149,7 @@ def _together(core: Array, derivatives: Sequence[Along], workers: int) -> None:
 def _loop(one: Along, itemsize: int, split: Iterable[Part]) -> None:
     for shape, skipped, buffers in split:
         options = _options(one, itemsize, shape, one.start + skipped)
-        kernels.differentiate(*buffers, *options, _line(*buffers[:2]))
+        kernels.differentiate(*buffers, *options, _line(*buffers[:2]), _apart(buffers))
 
 
 def _options(one: Along, itemsize: int, shape: Place, start: int) -> tuple[Any, ...]:
@@ -161,7 +161,7 @@ def _options(one: Along, itemsize: int, shape: Place, start: int) -> tuple[Any, 
         start + shape[2] == one.stencil.size,
         one.stencil.edge_order,
         one.numbers.ends,
-        *one.numbers.inside,
+        one.numbers.inside,
         start,
     )
 
@@ -172,3 +172,8 @@ def _line(out: Array, geometry: Geometry) -> int:
         return -1
     ahead: int = -out.__array_interface__["data"][0] % LINE
     return -1 if ahead % out.itemsize else ahead // out.itemsize
+
+
+def _apart(buffers: Sequence[Any]) -> bool | None:
+    """None where the cells of every buffer follow each other: those loops are others."""
+    return None if all(geometry[-1] == 1 for geometry in buffers[1::2]) else True

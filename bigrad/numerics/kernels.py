@@ -14,6 +14,7 @@ from numba.extending import overload
 from bigrad.numerics import vectors
 from bigrad.numerics.compiled import loop as _loop
 from bigrad.numerics.compiled import part as _part
+from bigrad.numerics.rows import row as _row
 
 __all__ = ["differentiate"]
 
@@ -81,9 +82,9 @@ def _difference(out, o, so, f, i, sf, g, j, sg, start, stop, divisor, ratio, sca
 
 
 @_part
-def _whole(out, o, f, i, sf, g, j, sg, count, p, k, past):
+def _whole(out, o, f, i, sf, g, j, sg, count, divisor, ratio, scale, past, apart):
     """Set `count` cells, which are whole lines of memory, to differences."""
-    vectors.difference(out, o, f, i, sf, g, j, sg, count, p[k], p[k + 1], p[k + 2], past)
+    vectors.difference(out, o, f, i, sf, g, j, sg, count, divisor, ratio, scale, past, apart)
 
 
 @_part
@@ -109,16 +110,6 @@ def _varying(out, o, so, f, i, sf, start, stop, a, b, c, w):
 
 
 @_part
-def _row(i, o, j, n, f, gf, before, gb, after, ga):
-    """Buffer, first index and stride of row `i`, which may lie in a face."""
-    if i < 0:
-        return before, gb[0] + o * gb[1] + i * gb[2] + j * gb[3], gb[3]
-    if i >= n:
-        return after, ga[0] + o * ga[1] + (i - n) * ga[2] + j * ga[3], ga[3]
-    return f, gf[0] + o * gf[1] + i * gf[2] + j * gf[3], gf[3]
-
-
-@_part
 def _slab(geometry, k):
     """Offset and strides of ``(outer, n, inner)``, for one of many."""
     offset, apart, outward, along, inward = geometry
@@ -127,8 +118,8 @@ def _slab(geometry, k):
 
 @_loop
 def differentiate(
-    out, go, f, gf, before, gb, after, ga, shape, tile, first, last, edge_order, p, a, b, c, start,
-    line,
+    out, po, f, pf, before, pb, after, pa, shape, tile, first, last, edge_order, p, weights,
+    start, line, apart,
 ):  # fmt: skip
     """Differentiate a block along one axis.
 
@@ -138,7 +129,7 @@ def differentiate(
     ----------
     out, f, before, after : 1-d arrays
         Result, core, and the faces just before and after the core.
-    go, gf, gb, ga : tuple of int
+    po, pf, pb, pa : tuple of int
         Offset and four strides of each; a single inner cell has the stride of the axis.
     shape : tuple of int
         ``(many, outer, n, inner)`` of the core.
@@ -151,164 +142,162 @@ def differentiate(
     p : 1-d array of 9
         Divisor, and Smith's ratio and scale, inside; the same or three weights at the
         first and at the last cell.
-    a, b, c : 1-d arrays
-        Weights for each cell of the whole axis that has two neighbours; empty where the
-        axis has one step.
+    weights : tuple of three 1-d arrays, or None
+        For each cell of the whole axis that has two neighbours; None where the axis has one
+        step, which is compiled for itself.
     start : int
         Place of the first cell of the core along the whole axis.
     line : int
         A cell of `out` with which a line of memory begins, if `out` is to be written past the
         caches; else negative.
+    apart : bool or None
+        Whether cells that are neighbours in `out` may be apart in the other buffers; None where
+        they are not, which is compiled for itself.
     """
-    for k in range(shape[0]):
-        _differentiate(
-            out, _slab(go, k), f, _slab(gf, k), before, _slab(gb, k), after, _slab(ga, k),
-            shape[1:], tile, first, last, edge_order, p, a, b, c, start, line,
-        )  # fmt: skip
-    if line >= 0:
-        vectors.settle()
-
-
-@_part
-def _differentiate(
-    out, go, f, gf, before, gb, after, ga, shape, tile, first, last, edge_order, p, a, b, c, start,
-    line,
-):  # fmt: skip
-    """Differentiate ``(outer, n, inner)`` cells."""
-    outer, n, inner = shape
-    even = a.size == 0
+    _, outer, n, inner = shape
+    if weights is not None:
+        a, b, c = weights
     cells, lanes = vectors.LINE // out.itemsize, vectors.lanes(out, p)
     past = line >= 0
-    unit, sf = go[3] == 1, gf[3]
-    # Rows that follow each other in memory are one run, unless weights differ between them.
-    follow = inner <= tile and go[2] == inner * go[3] and gf[2] == inner * sf
-    follow = follow and (even or inner == 1)
-    # Lines with one step that follow each other are one run too, at first: across their ends,
-    # which are set afterwards, while they are in the cache.
-    across = unit and inner == 1 and even and n > 2 and go[1] == n and gf[1] == n * sf
-    begun, ended = 0, 0
-    # Lines with weights that vary are taken four at a time, which begin alike in memory.
-    apart = 1
-    while past and apart * go[1] % cells != 0:
-        apart *= 2
-    together = 4 * apart if unit and inner == 1 and not even and n >= 3 * cells else outer + 1
-    done = 0
-    for o in range(outer):
-        if across and o == done:
-            lines = min(1 + _RUN // n, outer - o)
-            shift = gf[0] - (go[0] + 1) * sf
-            begun = go[0] + o * n + 1
-            ended = begun + lines * n - 2
-            if past and n >= 4 * cells:
-                # Past the caches except around the ends, which would have to be read again.
-                begun += (line - begun) & (cells - 1)
-                ended = begun
-                for k in range(o, o + lines):
-                    end = go[0] + (k + 1) * n - 1
-                    end -= (end - line) & (cells - 1)
-                    q = ended * sf + shift
-                    _whole(out, ended, f, q, sf, f, q + 2 * sf, sf, end - ended, p, 0, True)
-                    ended = end
-                    if k + 1 < o + lines:
-                        ended = go[0] + (k + 1) * n + 1
-                        ended += (line - ended) & (cells - 1)
-                        q = end * sf + shift
-                        _whole(out, end, f, q, sf, f, q + 2 * sf, sf, ended - end, p, 0, False)
-            else:
-                ended -= (ended - begun) % cells
-                q = begun * sf + shift
-                _whole(out, begun, f, q, sf, f, q + 2 * sf, sf, ended - begun, p, 0, False)
-            done += lines
-        elif o == done and o + together <= outer:
-            for k in range(o, o + apart):
-                at, r = go[0] + k * go[1] + go[2], gf[0] + k * gf[1]
-                ahead = (line - at) & (cells - 1) if past else 0
-                begun = ahead % lanes
-                ended = begun + (n - lanes - begun) // lanes * lanes
-                whole = (ended - ahead) // cells * cells
-                # Past the caches are whole lines of memory alone.
-                for begin, end, beyond in (
-                    (begun, ahead, False),
-                    (ahead, ahead + whole, past),
-                    (ahead + whole, ended, False),
-                ):
-                    vectors.combine_lines(
-                        out, at + begin, apart * go[1], f, r + begin * sf, apart * gf[1], sf,
-                        end - begin, a, b, c, start + begin, beyond,
-                    )  # fmt: skip
-            done += together
-        for j in range(0, inner, tile):
-            width = min(tile, inner - j)
-            i = 0
-            while i < n:
-                near, order, k = i - 1, 2, 0
-                if first and i == 0:
-                    near, order, k = 0, edge_order, 3
-                elif last and i == n - 1:
-                    near, order, k = i - edge_order, edge_order, 6
-                inside = 0 < i < n - 1
-                weighs = order == 2 and (k > 0 or not even)
-                w = start + i - 1
-                r0, b0, s0 = _row(near, o, j, n, f, gf, before, gb, after, ga)
-                r1, b1, s1 = _row(near + 1, o, j, n, f, gf, before, gb, after, ga)
-                r2, b2, s2 = _row(near + order, o, j, n, f, gf, before, gb, after, ga)
-                at = go[0] + o * go[1] + i * go[2] + j * go[3]
-                if width == 1 and not inside:
-                    # The end of a line takes less time than to begin a loop.
-                    x, z = _number(r0[_U(b0)]), _number(r2[_U(b2)])
-                    if not weighs:
-                        out[_U(at)] = _over(z - x, p[k], p[k + 1], p[k + 2])
-                    else:
-                        y = _number(r1[_U(b1)])
-                        wa, wb, wc = p[k], p[k + 1], p[k + 2]
-                        if k == 0:
-                            wa, wb, wc = a[_U(w)], b[_U(w)], c[_U(w)]
-                        out[_U(at)] = _times(wa, x) + _times(wb, y) + _times(wc, z)
-                    i += 1
-                    continue
-                rows, runs, count = 1, 1, width
-                ahead, whole = 0, 0
-                if follow and inside:
-                    rows, count = n - 2, (n - 2) * width
-                if across and inside:
-                    ahead = min(max(begun - at, 0), count)
-                    whole = min(max(ended - at, 0), count) - ahead
-                elif not weighs:
-                    if unit:
-                        ahead = min((line - at) & (cells - 1), count) if past else 0
-                        whole = (count - ahead) // cells * cells
+    for slab in range(shape[0]):
+        go, gf = _slab(po, slab), _slab(pf, slab)
+        gb, ga = _slab(pb, slab), _slab(pa, slab)
+        unit, sf = go[3] == 1, gf[3]
+        # Rows that follow each other in memory are one run, unless weights differ between them.
+        follow = inner <= tile and go[2] == inner * go[3] and gf[2] == inner * sf
+        across, done, begun, ended = False, 0, 0, 0
+        if weights is None:
+            # Lines that follow each other are one run too, at first: across their ends, which
+            # are set afterwards, while they are in the cache.
+            across = unit and inner == 1 and n > 2 and go[1] == n and gf[1] == n * sf
+        else:
+            follow = follow and inner == 1
+            # Lines are taken four at a time, which begin alike in memory.
+            turns = 1
+            while past and turns * go[1] % cells != 0:
+                turns *= 2
+            together = 4 * turns if unit and inner == 1 and n >= 3 * cells else outer + 1
+        for o in range(outer):
+            if weights is None:
+                if across and o == done:
+                    done = min(o + 1 + _RUN // n, outer)
+                    shift = gf[0] - (go[0] + 1) * sf
+                    begun, ended = go[0] + o * n + 1, go[0] + done * n - 1
+                    # Past the caches except around the ends, which would have to be read again.
+                    except_ends = past and n >= 4 * cells
+                    if except_ends:
+                        begun += (line - begun) & (cells - 1)
+                    ended -= (ended - begun) % cells
+                    at, next_line, beyond = begun, go[0] + o * n, except_ends
+                    while at < ended:
+                        stop = ended
+                        if beyond:
+                            next_line += n
+                            stop = next_line - 1 - ((next_line - 1 - line) & (cells - 1))
+                        elif except_ends:
+                            stop = next_line + 1 + ((line - next_line - 1) & (cells - 1))
+                        stop = min(stop, ended)
+                        q = at * sf + shift
                         _whole(
-                            out, at + ahead, r0, b0 + ahead * s0, s0, r2, b2 + ahead * s2, s2,
-                            whole, p, k, past,
+                            out, at, f, q, sf, f, q + 2 * sf, sf, stop - at, p[0], p[1], p[2],
+                            beyond, apart,
                         )  # fmt: skip
-                elif follow and inside:
-                    if o < done:
-                        ahead = ((line - at) & (cells - 1)) % lanes if past else 0
-                        whole = (n - lanes - ahead) // lanes * lanes
-                elif unit and inside and i + 4 < n:
-                    rows, runs = 4, 4
-                    alike = past and go[2] % cells == 0
-                    ahead = min((line - at) & (cells - 1), count) if alike else 0
-                    whole = (count - ahead) // cells * cells
-                    vectors.combine_rows(
-                        out, at + ahead, go[2], f, b0 + ahead * sf, gf[2], sf, whole,
-                        a, b, c, w, alike,
-                    )  # fmt: skip
-                for run in range(runs):
-                    wa, wb, wc = p[k], p[k + 1], p[k + 2]
-                    if weighs and k == 0:
-                        wa, wb, wc = a[_U(w + run)], b[_U(w + run)], c[_U(w + run)]
-                    u, v = at + run * go[2], run * gf[2]
-                    for begin, end in ((0, ahead), (ahead + whole, count)):
+                        at, beyond = stop, except_ends and not beyond
+            elif o == done and o + together <= outer:
+                done += together
+                for k in range(o, o + turns):
+                    at, r = go[0] + k * go[1] + go[2], gf[0] + k * gf[1]
+                    ahead = (line - at) & (cells - 1) if past else 0
+                    begun = ahead % lanes
+                    ended = begun + (n - lanes - begun) // lanes * lanes
+                    whole = (ended - ahead) // cells * cells
+                    # Past the caches are whole lines of memory alone.
+                    for begin, end, beyond in (
+                        (begun, ahead, False),
+                        (ahead, ahead + whole, past),
+                        (ahead + whole, ended, False),
+                    ):
+                        vectors.combine_lines(
+                            out, at + begin, turns * go[1], f, r + begin * sf, turns * gf[1], sf,
+                            end - begin, a, b, c, start + begin, beyond, apart,
+                        )  # fmt: skip
+            for j in range(0, inner, tile):
+                width = min(tile, inner - j)
+                i = 0
+                while i < n:
+                    near, order, k = i - 1, 2, 0
+                    if first and i == 0:
+                        near, order, k = 0, edge_order, 3
+                    elif last and i == n - 1:
+                        near, order, k = i - edge_order, edge_order, 6
+                    inside = 0 < i < n - 1
+                    weighs = order == 2 and k > 0
+                    if weights is not None:
+                        weighs = order == 2
+                    w = start + i - 1
+                    r0, b0, s0 = _row(near, o, j, n, f, gf, before, gb, after, ga)
+                    r1, b1, s1 = _row(near + 1, o, j, n, f, gf, before, gb, after, ga)
+                    r2, b2, s2 = _row(near + order, o, j, n, f, gf, before, gb, after, ga)
+                    at = go[0] + o * go[1] + i * go[2] + j * go[3]
+                    if width == 1 and not inside:
+                        # The end of a line takes less time than to begin a loop.
+                        x, z = _number(r0[_U(b0)]), _number(r2[_U(b2)])
                         if not weighs:
-                            _difference(
-                                out, u, go[3], r0, b0, s0, r2, b2, s2, begin, end, wa, wb, wc
-                            )
-                        elif follow and inside:
-                            _varying(out, u, go[3], f, b0, s0, begin, end, a, b, c, w)
+                            out[_U(at)] = _over(z - x, p[k], p[k + 1], p[k + 2])
                         else:
-                            _combination(
-                                out, u, go[3], r0, b0 + v, s0, r1, b1 + v, s1, r2, b2 + v, s2,
-                                begin, end, wa, wb, wc,
+                            y = _number(r1[_U(b1)])
+                            wa, wb, wc = p[k], p[k + 1], p[k + 2]
+                            if weights is not None and k == 0:
+                                wa, wb, wc = a[_U(w)], b[_U(w)], c[_U(w)]
+                            out[_U(at)] = _times(wa, x) + _times(wb, y) + _times(wc, z)
+                        i += 1
+                        continue
+                    rows, runs, count = 1, 1, width
+                    ahead, whole = 0, 0
+                    if follow and inside:
+                        rows, count = n - 2, (n - 2) * width
+                    if across and inside:
+                        ahead = min(max(begun - at, 0), count)
+                        whole = min(max(ended - at, 0), count) - ahead
+                    elif not weighs:
+                        if unit:
+                            ahead = min((line - at) & (cells - 1), count) if past else 0
+                            whole = (count - ahead) // cells * cells
+                            _whole(
+                                out, at + ahead, r0, b0 + ahead * s0, s0, r2, b2 + ahead * s2, s2,
+                                whole, p[k], p[k + 1], p[k + 2], past, apart,
                             )  # fmt: skip
-                i += rows
+                    elif weights is not None:
+                        if follow and inside:
+                            if o < done:
+                                ahead = ((line - at) & (cells - 1)) % lanes if past else 0
+                                whole = (n - lanes - ahead) // lanes * lanes
+                        elif unit and inside and i + 4 < n:
+                            rows, runs = 4, 4
+                            alike = past and go[2] % cells == 0
+                            ahead = min((line - at) & (cells - 1), count) if alike else 0
+                            whole = (count - ahead) // cells * cells
+                            vectors.combine_rows(
+                                out, at + ahead, go[2], f, b0 + ahead * sf, gf[2], sf, whole,
+                                a, b, c, w, alike, apart,
+                            )  # fmt: skip
+                    for run in range(runs):
+                        wa, wb, wc = p[k], p[k + 1], p[k + 2]
+                        if weights is not None and weighs and k == 0:
+                            wa, wb, wc = a[_U(w + run)], b[_U(w + run)], c[_U(w + run)]
+                        u, v = at + run * go[2], run * gf[2]
+                        for begin, end in ((0, ahead), (ahead + whole, count)):
+                            if not weighs:
+                                _difference(
+                                    out, u, go[3], r0, b0, s0, r2, b2, s2, begin, end, wa, wb, wc
+                                )
+                            elif weights is not None and follow and inside:
+                                _varying(out, u, go[3], f, b0, s0, begin, end, a, b, c, w)
+                            else:
+                                _combination(
+                                    out, u, go[3], r0, b0 + v, s0, r1, b1 + v, s1, r2, b2 + v, s2,
+                                    begin, end, wa, wb, wc,
+                                )  # fmt: skip
+                    i += rows
+    if past:
+        vectors.settle()

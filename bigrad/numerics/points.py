@@ -10,6 +10,7 @@ nor the layout of memory changes bits.
 import numpy as np
 
 from bigrad.numerics.compiled import loop, part
+from bigrad.numerics.rows import row
 
 __all__ = ["RUN", "differences", "sums"]
 
@@ -18,16 +19,6 @@ RUN = 1024
 
 # As in `bigrad.numerics.kernels`: what has unsigned indices can be vectorised.
 _U = np.uintp
-
-
-@part
-def _row(i, o, j, n, f, gf, before, gb, after, ga):
-    """Buffer, first index and stride of row `i`, which may lie in a face."""
-    if i < 0:
-        return before, gb[0] + o * gb[1] + i * gb[2] + j * gb[3], gb[3]
-    if i >= n:
-        return after, ga[0] + o * ga[1] + (i - n) * ga[2] + j * ga[3], ga[3]
-    return f, gf[0] + o * gf[1] + i * gf[2] + j * gf[3], gf[3]
 
 
 @part
@@ -145,7 +136,7 @@ def sums(
                 else:
                     for k in range(width):
                         weights[k] = inside[k, 0 if even else place - depth]
-                y, b, sy = _row(i, o, j, n, f, gf, before, gb, after, ga)
+                y, b, sy = row(i, o, j, n, f, gf, before, gb, after, ga)
                 for m in range(count):
                     total[_U(m)] = 0.0
                 waiting = -1
@@ -155,14 +146,14 @@ def sums(
                     if waiting < 0:
                         waiting = k
                         continue
-                    x, a, sx = _row(near + waiting - start, o, j, n, f, gf, before, gb, after, ga)
-                    z, c, sz = _row(near + k - start, o, j, n, f, gf, before, gb, after, ga)
+                    x, a, sx = row(near + waiting - start, o, j, n, f, gf, before, gb, after, ga)
+                    z, c, sz = row(near + k - start, o, j, n, f, gf, before, gb, after, ga)
                     _add_two(
                         total, weights[waiting], x, a, sx, weights[k], z, c, sz, y, b, sy, count
                     )
                     waiting = -1
                 if waiting >= 0:
-                    x, a, sx = _row(near + waiting - start, o, j, n, f, gf, before, gb, after, ga)
+                    x, a, sx = row(near + waiting - start, o, j, n, f, gf, before, gb, after, ga)
                     _add(total, weights[waiting], x, a, sx, y, b, sy, count)
                 at = go[0] + o * go[1] + i * go[2] + j * go[3]
                 _put(out, at, go[3], total, count)
@@ -355,18 +346,18 @@ def differences(
                 place = start + i
                 if varying:
                     w = _numbers(p, _U(place))
-                x, b, sx = _row(i, o, j, n, f, gf, before, gb, after, ga)
+                x, b, sx = row(i, o, j, n, f, gf, before, gb, after, ga)
                 x1 = x2 = x3 = x4 = absent
                 b1 = b2 = b3 = b4 = 0
                 s1 = s2 = s3 = s4 = 1
                 if second and place > 1:
-                    x1, b1, s1 = _row(i - 2, o, j, n, f, gf, before, gb, after, ga)
+                    x1, b1, s1 = row(i - 2, o, j, n, f, gf, before, gb, after, ga)
                 if place > 0:
-                    x2, b2, s2 = _row(i - 1, o, j, n, f, gf, before, gb, after, ga)
+                    x2, b2, s2 = row(i - 1, o, j, n, f, gf, before, gb, after, ga)
                 if place < size - 1:
-                    x3, b3, s3 = _row(i + 1, o, j, n, f, gf, before, gb, after, ga)
+                    x3, b3, s3 = row(i + 1, o, j, n, f, gf, before, gb, after, ga)
                 if second and place < size - 2:
-                    x4, b4, s4 = _row(i + 2, o, j, n, f, gf, before, gb, after, ga)
+                    x4, b4, s4 = row(i + 2, o, j, n, f, gf, before, gb, after, ga)
                 at, so = go[0] + o * go[1] + i * go[2] + j * go[3], go[3]
                 if so == 1 and sx == 1 and s1 == 1 and s2 == 1 and s3 == 1 and s4 == 1:
                     for m in range(count):

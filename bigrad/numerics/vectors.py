@@ -7,7 +7,6 @@ loops, in the same order.
 """
 
 from contextlib import contextmanager
-from functools import reduce
 
 from llvmlite import ir
 from numba import types
@@ -45,7 +44,7 @@ def settle(typing):
 
 
 @intrinsic
-def difference(typing, out, o, f, i, sf, g, j, sg, count, divisor, ratio, scale, past):
+def difference(typing, out, o, f, i, sf, g, j, sg, count, divisor, ratio, scale, past, apart):
     """Set `count` cells from `o` on to ``(g - f) / divisor``.
 
     Cells of `f` and `g` are `sf` and `sg` apart; `ratio` and `scale` are Smith's intermediate
@@ -54,7 +53,7 @@ def difference(typing, out, o, f, i, sf, g, j, sg, count, divisor, ratio, scale,
     """
 
     def generate(context, builder, signature, arguments):
-        out, o, f, i, sf, g, j, sg, count, divisor, ratio, scale, past = arguments
+        out, o, f, i, sf, g, j, sg, count, divisor, ratio, scale, past, _ = arguments
         kinds = signature.args
         # The function around it has the loops once; a copy wherever it is called takes long to
         # compile.
@@ -62,23 +61,22 @@ def difference(typing, out, o, f, i, sf, g, j, sg, count, divisor, ratio, scale,
         cells = _Cells(context, builder, kinds[0], out, o)
         lanes = LINE // cells.size
         numbers = [_everywhere(builder, x, lanes * cells.parts) for x in (divisor, ratio, scale)]
-        for steps in _near(builder, sf, sg):
-            lower = _Cells(context, builder, kinds[2], f, i, steps[0])
-            upper = _Cells(context, builder, kinds[5], g, j, steps[1])
-            for past_caches in _both(builder, past):
-                with _steps(builder, count, lanes) as m:
-                    x = builder.fsub(upper.load(m, lanes), lower.load(m, lanes))
-                    x = _converted(builder, x, divisor.type)
-                    x = (_over_complex if cells.parts == 2 else _over)(builder, x, *numbers)
-                    cells.store(x, m, past_caches=past_caches)
+        lower = _Cells(context, builder, kinds[2], f, i, _step(kinds[-1], sf))
+        upper = _Cells(context, builder, kinds[5], g, j, _step(kinds[-1], sg))
+        for past_caches in _both(builder, past):
+            with _steps(builder, count, lanes) as m:
+                x = builder.fsub(upper.load(m, lanes), lower.load(m, lanes))
+                x = _converted(builder, x, divisor.type)
+                x = (_over_complex if cells.parts == 2 else _over)(builder, x, *numbers)
+                cells.store(x, m, past_caches=past_caches)
         return context.get_dummy_value()
 
-    arguments = (out, o, f, i, sf, g, j, sg, count, divisor, ratio, scale, past)
+    arguments = (out, o, f, i, sf, g, j, sg, count, divisor, ratio, scale, past, apart)
     return types.void(*arguments), generate
 
 
 @intrinsic
-def combine_rows(typing, out, o, to, f, i, tf, sf, count, a, b, c, w, past):
+def combine_rows(typing, out, o, to, f, i, tf, sf, count, a, b, c, w, past, apart):
     """Set `count` cells from `o` on in each of four rows, which are `to` apart.
 
     Row 0 becomes ``a[w] * row0 + b[w] * row1 + c[w] * row2``, where row 0 begins at `i` of `f`
@@ -90,11 +88,11 @@ def combine_rows(typing, out, o, to, f, i, tf, sf, count, a, b, c, w, past):
     def generate(context, builder, signature, arguments):
         return _combine(context, builder, signature.args, arguments, _rows)
 
-    return types.void(out, o, to, f, i, tf, sf, count, a, b, c, w, past), generate
+    return types.void(out, o, to, f, i, tf, sf, count, a, b, c, w, past, apart), generate
 
 
 @intrinsic
-def combine_lines(typing, out, o, to, f, i, tf, sf, count, a, b, c, w, past):
+def combine_lines(typing, out, o, to, f, i, tf, sf, count, a, b, c, w, past, apart):
     """Set `count` cells from `o` on in each of four lines, which are `to` apart.
 
     Cell ``o + m`` becomes ``a[w + m] * f0 + b[w + m] * f1 + c[w + m] * f2``, where f0 is cell
@@ -106,7 +104,7 @@ def combine_lines(typing, out, o, to, f, i, tf, sf, count, a, b, c, w, past):
     def generate(context, builder, signature, arguments):
         return _combine(context, builder, signature.args, arguments, _lines)
 
-    return types.void(out, o, to, f, i, tf, sf, count, a, b, c, w, past), generate
+    return types.void(out, o, to, f, i, tf, sf, count, a, b, c, w, past, apart), generate
 
 
 class _Cells:
@@ -225,11 +223,9 @@ def _times_complex(builder, weight, x):
     return builder.fadd(builder.fmul(weight, x), crossed)
 
 
-def _near(builder, *steps):
-    """Generate what a loop does for cells that follow each other, and for any that do not."""
-    one = [builder.icmp_signed("==", step, step.type(1)) for step in steps]
-    for near in _both(builder, reduce(builder.and_, one)):
-        yield [None] * len(steps) if near else steps
+def _step(apart, step):
+    """Return how far apart cells are, or None where their type says that they are not."""
+    return None if apart == types.none else step
 
 
 def _both(builder, condition):
@@ -249,19 +245,18 @@ def _steps(builder, count, lanes):
 
 def _combine(context, builder, kinds, arguments, fill):
     """Fill four rows or lines; `fill` is the loop."""
-    out, o, to, f, i, tf, sf, count, a, b, c, w, past = arguments
+    out, o, to, f, i, tf, sf, count, a, b, c, w, past, _ = arguments
 
-    def apart(kind, array, first, distance, number, step=None):
+    def several(kind, array, first, distance, number, step=None):
         firsts = (builder.add(first, builder.mul(distance, first.type(k))) for k in range(number))
         return [_Cells(context, builder, kind, array, one, step) for one in firsts]
 
     lanes = _lanes(context, kinds[0], kinds[8])
-    cells = apart(kinds[0], out, o, to, _TOGETHER)
+    cells = several(kinds[0], out, o, to, _TOGETHER)
     weights = [_Cells(context, builder, kinds[8], one, w) for one in (a, b, c)]
-    for (step,) in _near(builder, sf):
-        inputs = apart(kinds[3], f, i, tf, _TOGETHER + 2, step)
-        for past_caches in _both(builder, past):
-            fill(builder, cells, inputs, weights, count, lanes, past_caches)
+    inputs = several(kinds[3], f, i, tf, _TOGETHER + 2, _step(kinds[-1], sf))
+    for past_caches in _both(builder, past):
+        fill(builder, cells, inputs, weights, count, lanes, past_caches)
     return context.get_dummy_value()
 
 
