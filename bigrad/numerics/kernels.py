@@ -183,7 +183,8 @@ def differentiate(
                     done = min(o + 1 + _RUN // n, outer)
                     shift = gf[0] - (go[0] + 1) * sf
                     begun, ended = go[0] + o * n + 1, go[0] + done * n - 1
-                    # Past the caches except around the ends, which would have to be read again.
+                    # Past the caches except around the ends, which would have to be read again;
+                    # they are fetched ahead, since all writing waits for a line that is not there.
                     except_ends = past and n >= 4 * cells
                     if except_ends:
                         begun += (line - begun) & (cells - 1)
@@ -194,6 +195,8 @@ def differentiate(
                         if beyond:
                             next_line += n
                             stop = next_line - 1 - ((next_line - 1 - line) & (cells - 1))
+                            vectors.expect(out, next_line - 1)
+                            vectors.expect(out, next_line)
                         elif except_ends:
                             stop = next_line + 1 + ((line - next_line - 1) & (cells - 1))
                         stop = min(stop, ended)

@@ -13,12 +13,12 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-__all__ = ["LINE", "combine_lines", "combine_rows", "difference", "lanes", "settle"]
+__all__ = ["LINE", "combine_lines", "combine_rows", "difference", "expect", "lanes", "settle"]
 
 # The unit in which processors exchange memory, in bytes.
 LINE = 64
 
-# Rows or lines that are combined together.
+# Rows or lines that are combined together, and vectors of differences.
 _TOGETHER = 4
 
 
@@ -44,6 +44,22 @@ def settle(typing):
 
 
 @intrinsic
+def expect(typing, out, o):
+    """Fetch the line of memory with cell `o`, which is going to be written."""
+
+    def generate(context, builder, signature, arguments):
+        place = _Cells(context, builder, signature.args[0], *arguments).pointer
+        byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
+        fetch = builder.module.declare_intrinsic("llvm.prefetch", [byte], kind)
+        to_write, keep, data = word(1), word(3), word(1)
+        builder.call(fetch, [builder.bitcast(place, byte), to_write, keep, data])
+        return context.get_dummy_value()
+
+    return types.void(out, o), generate
+
+
+@intrinsic
 def difference(typing, out, o, f, i, sf, g, j, sg, count, divisor, ratio, scale, past, apart):
     """Set `count` cells from `o` on to ``(g - f) / divisor``.
 
@@ -63,12 +79,21 @@ def difference(typing, out, o, f, i, sf, g, j, sg, count, divisor, ratio, scale,
         numbers = [_everywhere(builder, x, lanes * cells.parts) for x in (divisor, ratio, scale)]
         lower = _Cells(context, builder, kinds[2], f, i, _step(kinds[-1], sf))
         upper = _Cells(context, builder, kinds[5], g, j, _step(kinds[-1], sg))
+        over = _over_complex if cells.parts == 2 else _over
+
+        def quotient(at):
+            x = builder.fsub(upper.load(at, lanes), lower.load(at, lanes))
+            return over(builder, _converted(builder, x, divisor.type), *numbers)
+
+        # Loads wait for a store of just before if the last twelve bits of their addresses are
+        # alike: several loads before several stores seldom do, wherever the arrays lie.
+        grouped = builder.and_(count, count.type(-_TOGETHER * lanes))
         for past_caches in _both(builder, past):
-            with _steps(builder, count, lanes) as m:
-                x = builder.fsub(upper.load(m, lanes), lower.load(m, lanes))
-                x = _converted(builder, x, divisor.type)
-                x = (_over_complex if cells.parts == 2 else _over)(builder, x, *numbers)
-                cells.store(x, m, past_caches=past_caches)
+            for start, stop, vectors in ((count.type(0), grouped, _TOGETHER), (grouped, count, 1)):
+                with _steps(builder, stop, vectors * lanes, start) as m:
+                    places = [builder.add(m, m.type(k * lanes)) for k in range(vectors)]
+                    for x, at in zip([quotient(at) for at in places], places, strict=True):
+                        cells.store(x, at, past_caches=past_caches)
         return context.get_dummy_value()
 
     arguments = (out, o, f, i, sf, g, j, sg, count, divisor, ratio, scale, past, apart)
@@ -237,9 +262,9 @@ def _both(builder, condition):
 
 
 @contextmanager
-def _steps(builder, count, lanes):
-    zero, step = count.type(0), count.type(lanes)
-    with cgutils.for_range_slice(builder, zero, count, step, count.type) as (m, _):
+def _steps(builder, stop, lanes, start=None):
+    start, step = start or stop.type(0), stop.type(lanes)
+    with cgutils.for_range_slice(builder, start, stop, step, stop.type) as (m, _):
         yield m
 
 
