@@ -7,6 +7,7 @@ loops, in the same order.
 """
 
 from contextlib import contextmanager
+from functools import reduce
 
 from llvmlite import ir
 from numba import types
@@ -77,23 +78,26 @@ def difference(typing, out, o, f, i, sf, g, j, sg, count, divisor, ratio, scale,
         cells = _Cells(context, builder, kinds[0], out, o)
         lanes = LINE // cells.size
         numbers = [_everywhere(builder, x, lanes * cells.parts) for x in (divisor, ratio, scale)]
-        lower = _Cells(context, builder, kinds[2], f, i, _step(kinds[-1], sf))
-        upper = _Cells(context, builder, kinds[5], g, j, _step(kinds[-1], sg))
         over = _over_complex if cells.parts == 2 else _over
 
-        def quotient(at):
+        def quotient(lower, upper, at):
             x = builder.fsub(upper.load(at, lanes), lower.load(at, lanes))
             return over(builder, _converted(builder, x, divisor.type), *numbers)
 
         # Loads wait for a store of just before if the last twelve bits of their addresses are
         # alike: several loads before several stores seldom do, wherever the arrays lie.
         grouped = builder.and_(count, count.type(-_TOGETHER * lanes))
-        for past_caches in _both(builder, past):
-            for start, stop, vectors in ((count.type(0), grouped, _TOGETHER), (grouped, count, 1)):
-                with _steps(builder, stop, vectors * lanes, start) as m:
-                    places = [builder.add(m, m.type(k * lanes)) for k in range(vectors)]
-                    for x, at in zip([quotient(at) for at in places], places, strict=True):
-                        cells.store(x, at, past_caches=past_caches)
+        groups = ((count.type(0), grouped, _TOGETHER), (grouped, count, 1))
+        for steps in _ways(builder, kinds[-1], sf, sg):
+            lower = _Cells(context, builder, kinds[2], f, i, steps[0])
+            upper = _Cells(context, builder, kinds[5], g, j, steps[1])
+            for past_caches in _both(builder, past):
+                for start, stop, vectors in groups:
+                    with _steps(builder, stop, vectors * lanes, start) as m:
+                        places = [builder.add(m, m.type(k * lanes)) for k in range(vectors)]
+                        found = [quotient(lower, upper, at) for at in places]
+                        for x, at in zip(found, places, strict=True):
+                            cells.store(x, at, past_caches=past_caches)
         return context.get_dummy_value()
 
     arguments = (out, o, f, i, sf, g, j, sg, count, divisor, ratio, scale, past, apart)
@@ -133,7 +137,11 @@ def combine_lines(typing, out, o, to, f, i, tf, sf, count, a, b, c, w, past, apa
 
 
 class _Cells:
-    """Those cells of a flat array that follow one of them, `step` apart if that is not None."""
+    """Those cells of a flat array that follow one of them.
+
+    They are `step` apart, which is None where they follow each other, -1 or 2 where that is known
+    when this is compiled, else a number of the loop's.
+    """
 
     def __init__(self, context, builder, kind, array, first, step=None):
         self.builder, self.dtype, self.step = builder, kind.dtype, step
@@ -163,11 +171,34 @@ class _Cells:
             vector = self.builder.insert_element(vector, number, ir.IntType(32)(place))
         return vector
 
+    def _backwards(self, index, lanes):
+        at = self.builder.sub(self.builder.neg(index), index.type(lanes - 1))
+        return self._selected([at], reversed(range(lanes)), lanes)
+
+    def _every_second(self, index, lanes):
+        # The last cell is the last that is loaded: there may be no memory after it.
+        at = self.builder.add(index, index)
+        loads = [at, self.builder.add(at, at.type(lanes - 1))]
+        return self._selected(loads, [2 * k + (2 * k >= lanes) for k in range(lanes)], lanes)
+
+    def _selected(self, loads, cells, lanes):
+        vectors = (
+            self.builder.load(self._whole(at, lanes * self.parts), align=self.align)
+            for at in loads
+        )
+        places = [cell * self.parts + part for cell in cells for part in range(self.parts)]
+        first, *others = vectors
+        return _placed(self.builder, first, places, *others)
+
     def load(self, index, lanes):
         """Vector of `lanes` cells as they enter the arithmetic: integers as float64."""
         if self.step is None:
             at = self._whole(index, lanes * self.parts)
             vector = self.builder.load(at, align=self.align)
+        elif self.step == -1:
+            vector = self._backwards(index, lanes)
+        elif self.step == 2:
+            vector = self._every_second(index, lanes)
         else:
             vector = self._gathered(index, lanes)
         if isinstance(self.dtype, types.Integer):
@@ -248,9 +279,25 @@ def _times_complex(builder, weight, x):
     return builder.fadd(builder.fmul(weight, x), crossed)
 
 
-def _step(apart, step):
-    """Return how far apart cells are, or None where their type says that they are not."""
-    return None if apart == types.none else step
+def _ways(builder, apart, *steps):
+    """Generate what a loop does for each way in which cells lie.
+
+    They follow each other where the type of `apart` says so; else they go backwards, or are every
+    second ones, which are loaded whole, or any number of steps apart.
+    """
+    if apart == types.none:
+        yield [None] * len(steps)
+        return
+    backwards, second = (
+        reduce(builder.and_, [builder.icmp_signed("==", one, one.type(step)) for one in steps])
+        for step in (-1, 2)
+    )
+    for turned in _both(builder, backwards):
+        if turned:
+            yield [-1] * len(steps)
+            continue
+        for skips in _both(builder, second):
+            yield [2] * len(steps) if skips else steps
 
 
 def _both(builder, condition):
@@ -279,9 +326,10 @@ def _combine(context, builder, kinds, arguments, fill):
     lanes = _lanes(context, kinds[0], kinds[8])
     cells = several(kinds[0], out, o, to, _TOGETHER)
     weights = [_Cells(context, builder, kinds[8], one, w) for one in (a, b, c)]
-    inputs = several(kinds[3], f, i, tf, _TOGETHER + 2, _step(kinds[-1], sf))
-    for past_caches in _both(builder, past):
-        fill(builder, cells, inputs, weights, count, lanes, past_caches)
+    for (step,) in _ways(builder, kinds[-1], sf):
+        inputs = several(kinds[3], f, i, tf, _TOGETHER + 2, step)
+        for past_caches in _both(builder, past):
+            fill(builder, cells, inputs, weights, count, lanes, past_caches)
     return context.get_dummy_value()
 
 
