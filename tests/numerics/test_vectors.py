@@ -29,7 +29,7 @@ def test_whole_lines_have_the_bits_of_single_cells(
     # Rows that begin lines of memory, and that do not; more and fewer than are taken together.
     shapes = [(1, 9, 64), (3, 5, 101), (2, 70, 48), (23, 3, 30)]
     steps = (0.3, np.float64(0.3), None)
-    places = ((0, 1), (1, 1), (14, 1), (0, 2), (14, -3))
+    places = ((0, 1), (1, 1), (14, 1), (0, 2), (1, -1), (14, -3))
     for shape, (ahead, apart), step, edge_order in product(shapes, places, steps, (1, 2)):
         n = shape[axis]
         if n <= edge_order:
