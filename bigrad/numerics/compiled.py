@@ -2,6 +2,8 @@
 
 import warnings
 from functools import cache
+from hashlib import sha256
+from pathlib import Path
 
 import numba
 from numba.core.caching import FunctionCache
@@ -22,6 +24,18 @@ class _Loops(FunctionCache):
     def load_overload(self, sig, target_context):
         with self._guard_against_spurious_io_errors():
             return self._load_overload(sig, target_context)
+
+    def _index_key(self, sig, codegen):
+        # Numba looks whether the module of a loop has changed; its parts are in others.
+        return (*super()._index_key(sig, codegen), _sources())
+
+
+@cache
+def _sources():
+    digest = sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def loop(function):

@@ -1,11 +1,14 @@
 """In processes of their own, since what is imported stays imported."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+import bigrad
 
 LOADS_LATE = """
 import sys
@@ -43,10 +46,20 @@ import numba
 assert numba.njit(lambda x: x.sum())(np.ones(9)) == 9
 """
 
+A_SMALL_LOOP = """
+import sys
+import numpy as np
+from bigrad.numerics.vector_kernels import moments
+out = np.zeros((1, 1))
+moments(out, np.ones((1, 3)), np.ones((1, 3)))
+assert out == 3
+assert ("numba.np.arraymath" in sys.modules) is {compiles}
+"""
 
-def run(code: str, **environ: str) -> None:
+
+def run(code: str, folder: Path | None = None, **environ: str) -> None:
     command = [sys.executable, "-W", "error", "-c", code]
-    subprocess.run(command, check=True, env={**os.environ, **environ})
+    subprocess.run(command, check=True, cwd=folder, env={**os.environ, **environ})
 
 
 @pytest.mark.parametrize(
@@ -70,3 +83,14 @@ def test_works_without_a_cache_and_says_so_once() -> None:
 def test_loads_what_an_earlier_process_compiled_without_a_compiler(tmp_path: Path) -> None:
     for compiles in (True, False):
         run(FROM_THE_CACHE.format(compiles=compiles), NUMBA_CACHE_DIR=os.fspath(tmp_path))
+
+
+def test_a_change_of_any_part_of_the_loops_compiles_them_anew(tmp_path: Path) -> None:
+    package = tmp_path / "bigrad"
+    shutil.copytree(Path(bigrad.__file__).parent, package, ignore=lambda *_: ["__pycache__"])
+    environ = {"PYTHONPATH": "", "NUMBA_CACHE_DIR": os.fspath(tmp_path / "kept")}
+    for compiles in (True, False):
+        run(A_SMALL_LOOP.format(compiles=compiles), tmp_path, **environ)
+    with (package / "numerics" / "vectors.py").open("a") as part:
+        part.write("# changed\n")
+    run(A_SMALL_LOOP.format(compiles=True), tmp_path, **environ)
