@@ -66,7 +66,7 @@ def difference(typing, out, o, f, i, sf, g, j, sg, count, divisor, ratio, scale,
 
     Cells of `f` and `g` are `sf` and `sg` apart; `ratio` and `scale` are Smith's intermediate
     terms for complex numbers. `count` is in whole lines. They are written past the caches if
-    `past` is set; `o` must begin a line then.
+    `past` is set; `o` must begin a line then. `apart` is None, by type, where `sf` and `sg` are 1.
     """
 
     def generate(context, builder, signature, arguments):
