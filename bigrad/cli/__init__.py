@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bigrad.cli.options import FORMULAS, GRID, JOB, RADIUS, Command, with_options
+from bigrad.cli.options import (
+    FORMULAS,
+    GRID,
+    GRID_EDGES,
+    JOB,
+    RADIUS,
+    Command,
+    Option,
+    with_options,
+)
 from bigrad.errors import BigradError
 
 if TYPE_CHECKING:
@@ -106,7 +115,7 @@ def _of_wind(kind: str, what: str) -> None:
     """Make the command of an operator that takes a wind."""
 
     @main.command(kind, short_help=f"{what} of a wind.")
-    @with_options(_SOURCE, _TARGET, *_WIND, _metric("sphere"), *GRID, *JOB)
+    @with_options(_SOURCE, _TARGET, *_WIND, _metric("sphere"), *GRID, GRID_EDGES, *JOB)
     def command(source: str, target: str, u: str, v: str, **options: Any) -> None:
         _run(source, target, operator=kind, variables=(u, v), **options)
 
@@ -130,6 +139,7 @@ _of_wind("deformation", "Stretching and shearing")
     *_WIND,
     _metric("sphere"),
     *GRID,
+    GRID_EDGES,
     *JOB,
 )
 def advection(source: str, target: str, variable: str, u: str, v: str, **options: Any) -> None:
@@ -140,7 +150,7 @@ def advection(source: str, target: str, variable: str, u: str, v: str, **options
     _run(source, target, operator="advection", variables=(variable, u, v), **options)
 
 
-def _of_scalars(kind: str, what: str) -> None:
+def _of_scalars(kind: str, what: str, *edges: Option) -> None:
     """Make the command of an operator that takes any variables, one by one."""
 
     @main.command(kind, short_help=f"{what} of variables.")
@@ -156,6 +166,7 @@ def _of_scalars(kind: str, what: str) -> None:
         ),
         _metric("none"),
         *GRID,
+        *edges,
         *JOB,
     )
     def command(source: str, target: str, **options: Any) -> None:
@@ -167,7 +178,7 @@ def _of_scalars(kind: str, what: str) -> None:
     )
 
 
-_of_scalars("magnitude", "Magnitude of the gradient")
+_of_scalars("magnitude", "Magnitude of the gradient", GRID_EDGES)
 _of_scalars("laplacian", "Laplacian")
 
 
@@ -176,7 +187,7 @@ def _run(
     target: str,
     *,
     variables: tuple[str, ...] = (),
-    edge_order: str,
+    edge_order: str = "1",
     metric: str,
     dry_run: bool,
     resume: bool,

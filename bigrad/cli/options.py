@@ -10,12 +10,13 @@ from typing import Any
 
 import click
 
-__all__ = ["FORMULAS", "GRID", "JOB", "RADIUS", "Command", "with_options"]
+__all__ = ["FORMULAS", "GRID", "GRID_EDGES", "JOB", "RADIUS", "Command", "Option", "with_options"]
 
 Command = Callable[..., None]
+Option = Callable[[Command], Command]
 
 
-def with_options(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+def with_options(*options: Option) -> Option:
     """Give a command options, which its help lists in this order."""
     return lambda command: reduce(lambda made, option: option(made), reversed(options), command)
 
@@ -231,11 +232,12 @@ GRID = (
         "--y", metavar="NAME", help="Coordinate to the north. [found by its attributes or name]"
     ),
     RADIUS,
-    click.option(
-        "--edge-order",
-        type=click.Choice(["1", "2"]),
-        default="1",
-        show_default=True,
-        help="Order of accuracy at the edges of a region.",
-    ),
+)
+
+GRID_EDGES = click.option(
+    "--edge-order",
+    type=click.Choice(["1", "2"]),
+    default="1",
+    show_default=True,
+    help="Order of accuracy at the edges of a region.",
 )

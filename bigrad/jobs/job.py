@@ -242,8 +242,14 @@ class Plan:
             Where a block cannot be read.
         TargetError
             Where the target exists, holds another job than the one to be resumed, or cannot be
-            written to.
+            written to; where `resume` is asked of a plan that is to `overwrite`.
         """
+        if resume and self.overwrite:
+            msg = (
+                "`resume` continues what is at `target`, and the plan was made with `overwrite`, "
+                "which replaces it; ask for one of them"
+            )
+            raise TargetError(msg)
         began = time.perf_counter()
         take_retries(self.source.store, self.target)  # those of planning
         if client is not None:
@@ -328,10 +334,13 @@ class Plan:
         elif found != identity:
             changes = list(differences(found, identity))
             more = len(changes) - _TOLD
+            remedy = (
+                "resume it as it was" if self.unfinished else "plan it again, now that it is there"
+            )
             msg = (
                 f"the unfinished job at `target` {describe(self.target)!r} is another one: "
-                f"{'; '.join(changes[:_TOLD])}{f'; and {more} more' * (more > 0)}; resume it as "
-                "it was, or ask for `overwrite` (`--overwrite`)"
+                f"{'; '.join(changes[:_TOLD])}{f'; and {more} more' * (more > 0)}; {remedy}, or "
+                "ask for `overwrite` (`--overwrite`)"
             )
             raise TargetError(msg)
         elif journal.resume({stage.name: stage.steps for stage in stages}):

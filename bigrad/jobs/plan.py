@@ -187,6 +187,12 @@ def plan(
             '`metric="sphere"`' if operator == "gradient" else repr(operator),
             {**options, "datetime_unit": datetime_unit},
         )
+        if operator == "laplacian" and scheme.edge_order != 1:
+            msg = (
+                "`edge_order` is not for 'laplacian', which looks at the three nearest cells at "
+                f"an edge; found {edge_order!r}: leave it out"
+            )
+            raise ValueError(msg)
         if operator == "gradient":
             x, y = _east_and_north(opened, coord)
         elif coord is not None:

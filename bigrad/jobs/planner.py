@@ -271,7 +271,9 @@ def choose(
                 best = seconds, Choice(tuple(pick[1] for pick in found), count, concurrency)
     if best is None:
         smallest = [table for way in ways for tables in way[-1:] for table in tables]
-        raise MemoryCeilingError(_refusal(smallest, ceiling, reserved, workers or 1, copied))
+        raise MemoryCeilingError(
+            _refusal(smallest, ceiling, reserved, workers or 1, copied, begun=given is not None)
+        )
     return best[1]
 
 
@@ -332,6 +334,8 @@ def _refusal(
     reserved: int,
     count: int,
     copied: Mapping[str, int],
+    *,
+    begun: bool,
 ) -> str:
     widest = max(
         tables, key=lambda table: float(table.bytes_at(min(table.demand.concurrencies)).min())
@@ -341,6 +345,9 @@ def _refusal(
     unit = " x ".join(map(str, target.unit))
     adds = f"a task on the smallest block of whole chunks ({unit} cells)"
     remedy = "" if target.shard is None else ", or give smaller `shards`"
+    if begun:
+        adds = "a task on a block of the unfinished job, which goes on with the same blocks,"
+        remedy = ", or start over with `overwrite` (`--overwrite`)"
     companion = max(copied, key=lambda name: copied[name], default=None)
     if companion is not None and copied[companion] > largest:
         largest = copied[companion]

@@ -4,6 +4,7 @@ import asyncio
 import errno
 import json
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -66,6 +67,9 @@ _ATTEMPTS = 5
 
 # Lies in the target from the first write of a job until after its last one.
 MARKER = "bigrad-unfinished.json"
+
+# What an object is called while it is written, by zarr and by this package.
+_PARTIAL = re.compile(r"\.[0-9a-f]{32}\.partial$")
 
 _ROOT_DOCUMENTS = ("zarr.json", ".zmetadata", ".zgroup", ".zarray", ".zattrs")
 
@@ -518,7 +522,8 @@ def remove_partial(target: Store) -> None:
     store = _unwrapped(target)
     if isinstance(store, LocalStore):
         for path in Path(store.root).rglob("*.partial"):
-            path.unlink(missing_ok=True)
+            if _PARTIAL.search(path.name):
+                path.unlink(missing_ok=True)
 
 
 def largest_object(store: Store, keys: Iterable[str]) -> int:

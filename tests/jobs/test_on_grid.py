@@ -130,6 +130,8 @@ def test_what_is_no_grid_is_refused(tmp_path: Path) -> None:
         bigrad.plan(source, out, operator="vorticity", variables=["v", "u"], memory=MEMORY)
     with pytest.raises(CoordinateError, match="`boundary` is not for 'laplacian'"):
         bigrad.plan(source, out, operator="laplacian", boundary="periodic", memory=MEMORY)
+    with pytest.raises(ValueError, match="`edge_order` is not for 'laplacian'"):
+        bigrad.plan(source, out, operator="laplacian", edge_order=2, memory=MEMORY)
     with pytest.raises(CoordinateError, match="`coord` is for gradients"):
         bigrad.plan(source, out, "lon", operator="laplacian", memory=MEMORY)
     with pytest.raises(CoordinateError, match="`coord` must name a longitude, a latitude"):

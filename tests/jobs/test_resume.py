@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -195,6 +196,18 @@ def test_another_job_is_not_resumed(source: Path, tmp_path: Path) -> None:
         job(source, out).run(resume=True)
 
 
+def test_what_began_since_the_plan_or_is_to_be_replaced_is_not_resumed(
+    source: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.zarr"
+    early = bigrad.plan(source, out, "time", memory=MEMORY)
+    stopped(source, out)
+    with pytest.raises(TargetError, match=r"is another one: .*; plan it again"):
+        early.run(resume=True)
+    with pytest.raises(TargetError, match=r"`resume` .* made with `overwrite`"):
+        job(source, out, overwrite=True).run(resume=True)
+
+
 def test_other_memory_and_workers_go_on_with_the_same_blocks(
     source: Path, tmp_path: Path, whole: dict[str, bytes]
 ) -> None:
@@ -284,9 +297,18 @@ def test_torn_objects_and_orphans_are_written_anew(
     for name in [name for name in whole if "/c/" in name and not (out / name).exists()][:7]:
         (out / name).parent.mkdir(parents=True, exist_ok=True)
         (out / name).write_bytes(whole[name][: len(whole[name]) // 2])
-        (out / name).with_suffix(".123.partial").write_bytes(b"?")
+        (out / name).with_suffix(f".{uuid.uuid4().hex}.partial").write_bytes(b"?")
     job(source, out).run(resume=True)
     assert contents(out) == whole
+
+
+def test_a_variable_may_be_called_partial(tmp_path: Path) -> None:
+    dataset = grid().rename(t="t.partial")
+    out = tmp_path / "out.zarr"
+    source = write(dataset, tmp_path / "in.zarr", encoding={"t.partial": {"chunks": (2, 4, 5)}})
+    stopped(source, out)
+    job(source, out).run(resume=True)
+    assert set(xr.open_zarr(out)) == {"dt.partial_dtime", "dt.partial_dlongitude"}
 
 
 def test_torn_shards_are_written_anew(tmp_path: Path) -> None:
