@@ -86,7 +86,7 @@ def opened(path: Path) -> xr.Dataset:
     with warnings.catch_warnings():
         # xarray says that it looked for consolidated metadata, which one source has not.
         warnings.simplefilter("ignore", RuntimeWarning)
-        dataset: xr.Dataset = xr.open_zarr(path, chunks=None)
+        dataset: xr.Dataset = xr.open_zarr(path, chunks=None, decode_timedelta=False)
         return dataset
 
 
