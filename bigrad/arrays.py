@@ -123,7 +123,8 @@ def gradient(
 
     With "shrink", a cell beside a missing one has, by `edge_order`, the first-order difference
     on its other side, or the second-order one where two cells are there, with the weights for
-    uneven steps. Where nothing is missing, results are those of "propagate". Of masked arrays
+    uneven steps. Where nothing is missing, results are those of "propagate", of real data in
+    single or double precision and of integers to the last bit. Of masked arrays
     the masked cells are missing, and missing results are masked. Ghost cells can be missing:
     so is a fill that is NaN. The parts of complex numbers are each taken for themselves.
 

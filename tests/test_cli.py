@@ -104,6 +104,7 @@ def test_errors_are_a_message_and_status_1(
         ["--coord", "time", "--target-options", "[1]"],
         ["--coord", "time", "--accuracy", "4", "--edge-order", "2"],
         ["--coord", "time", "--boundary", "sideways"],
+        ["--coord", "time", "--boundary", "fill"],
         ["--coord", "time", "--scheduler", "xyz://127.0.0.1:1", "--memory", "4GiB"],
         ["--coord", "time", "--color", "blue"],
     ],

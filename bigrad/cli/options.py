@@ -77,6 +77,9 @@ def _by_name(items: tuple[str, ...], read: Callable[[str], Any]) -> Any:
 
 def _boundary(text: str) -> Any:
     kind, colon, value = text.strip().partition(":")
+    if kind not in ("periodic", "extend", "reflect", "fill") or bool(colon) != (kind == "fill"):
+        msg = f"{text!r} is not periodic, extend, reflect or fill:VALUE"
+        raise click.BadParameter(msg)
     return (kind, _number(value)) if colon else kind
 
 

@@ -21,9 +21,10 @@ from bigrad.numerics import fused  # noqa: F401  (loads Numba, which counts in `
 from bigrad.numerics.operators import Block, Gradient
 from bigrad.numerics.schemes import Scheme
 from bigrad.numerics.spacing import from_coordinate
-from bigrad.numerics.sphere import plane
+from bigrad.numerics.sphere import plane, sphere
 from bigrad.numerics.stencils import Reach
 from bigrad.numerics.vector_calculus import vector_operator
+from bigrad.vectors import apply
 
 __all__ = ["demand_of", "object_bytes", "reserved_memory"]
 
@@ -32,6 +33,9 @@ _SPACING_ARRAYS = 12
 
 # Chunks that a task may fetch from a remote store at the same time.
 _CONCURRENCIES = (1, 2, 4, 8, 16)
+
+# Longitudes and latitudes of a grid that has all that a grid may have: poles, and a seam.
+_SMALL = (np.arange(0.0, 360.0, 90.0), np.array([-90.0, 0.0, 90.0]))
 
 # Dtypes of data that array expressions differentiate, and the arrays these need besides the
 # result; the compiled loops, for all else, need none.
@@ -141,31 +145,35 @@ def reserved_memory(
 ) -> int:
     """Bytes that the process will hold without any task."""
     for field, demand in zip(selection.fields, demands, strict=True):
-        _warm(field, demand, scheme)
+        _warm(source, field, demand, scheme)
         # Loads the parser of units, where there are any.
         derivative_attributes(None, source.dataset[field.variable].attrs, "", "s")
     points = sum(source.dataset[name].size for name in selection.coords)
     return resident_memory() + points * 8 * _SPACING_ARRAYS
 
 
-def _warm(field: Field, demand: Demand, scheme: Scheme) -> None:
+def _warm(source: Source, field: Field, demand: Demand, scheme: Scheme) -> None:
     """Compute a little, so that what it takes is part of what the process is seen to hold."""
     for one in demand.inputs:
         if one.packing is not None:
             one.packing.decode(np.zeros(1, one.layout.dtype))
     dtypes = [one.decoded for one in demand.inputs]
     if field.on_grid is not None:
-        small = plane(np.arange(3.0), np.arange(3.0))
-        operator = vector_operator(field.on_grid.operator.kind, small, (0, 1), dtypes)
-        operator.apply([Block(np.ones((3, 3), dtype), (0, 0)) for dtype in dtypes])
+        operator = field.on_grid.operator
+        flat = operator.grid.metric is None
+        small = plane(*_SMALL) if flat else sphere(*_SMALL, radius=1.0)
+        few = vector_operator(operator.kind, small, (0, 1), dtypes)
+        apply(few, [np.ones(small.shape, dtype) for dtype in dtypes])
         return
     size = max(scheme.ends, 4)
     shape = (size,) * len(demand.target.shape)
-    for positions in (np.arange(size), np.arange(size) ** 2):
-        for axis in demand.reach:
-            spacings = {axis: from_coordinate(positions)}
-            gradient = Gradient.along(spacings, dtype=dtypes[0], **asdict(scheme))
-            gradient.apply(Block(np.ones(shape, dtypes[0]), (0,) * len(shape)))
+    for output in field.outputs:
+        # Loops are compiled for the dtype of the weights: times, and what is regular, have double.
+        for dtype in {np.dtype(np.float64), source.dataset[output.coord].dtype}:
+            for positions in (np.arange(size), np.arange(size) ** 2):
+                spacings = {output.axis: from_coordinate(positions.astype(dtype))}
+                gradient = Gradient.along(spacings, dtype=dtypes[0], **asdict(scheme))
+                gradient.apply(Block(np.ones(shape, dtypes[0]), (0,) * len(shape)))
 
 
 def object_bytes(source: Source, name: str) -> int:

@@ -92,7 +92,9 @@ class Part:
         labels = ", ".join(output.coord for output in self.outputs)
         if self.field.on_grid is None or self.field.on_grid.operator.kind == "components":
             return f"derivative of {self.field.variable} along {labels}"
-        return f"{labels} of {', '.join(self.field.variables)}"
+        of = ", ".join(self.field.variables)
+        gradient = " of the gradient" * (self.field.on_grid.operator.kind == "magnitude")
+        return f"{labels}{gradient} of {of}"
 
     @property
     def bytes_read(self) -> int:
@@ -502,12 +504,27 @@ class Plan:
         ]
 
     def _what(self) -> str:
+        """Say what was computed, with all that was chosen."""
         parts = "; ".join(part.name for part in self.parts)
-        beyond = "".join(
-            f", {name} {boundary.kind}" for name, boundary in self.selection.boundaries.items()
-        )
-        options = ", ".join(f"{key}={value!r}" for key, value in asdict(self.scheme).items())
-        return f"bigrad {version('bigrad')}: {parts} ({options}{beyond}) of {self.source.name}"
+        plain = asdict(Scheme())
+        chosen = [
+            f"{key}={value!r}"
+            for key, value in asdict(self.scheme).items()
+            if key == "edge_order" or value != plain[key]
+        ]
+        if self.datetime_unit is not None:
+            chosen.append(f"datetime_unit={self.datetime_unit!r}")
+        chosen += ["regular=True"] * self.regular
+        for name, beyond in self.selection.boundaries.items():
+            kind = ("fill", beyond.value) if beyond.kind == "fill" else beyond.kind
+            chosen.append(f"boundary of {name}={kind!r}")
+            if beyond.period is not None:
+                chosen.append(f"period of {name}={beyond.period!r}")
+        on_grid = self.selection.fields[0].on_grid
+        if on_grid is not None and (metric := on_grid.operator.grid.metric) is not None:
+            chosen.append(f"metric='sphere', radius={metric.radius!r}")
+        options = ", ".join(chosen)
+        return f"bigrad {version('bigrad')}: {parts} ({options}) of {self.source.name}"
 
     def __repr__(self) -> str:
         return overview.text(self)

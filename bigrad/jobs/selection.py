@@ -226,13 +226,13 @@ def select_on_grid(
     dataset, count = source.dataset, INPUTS[kind]
     wanted = _wanted(source, variables)
     if count > 1:
-        if variables is None or len(wanted) != count:
+        if variables is None or len(variables) != count:
             msg = (
                 f"`variables` of {kind!r} must be {count} names, the components of the wind to "
                 f"the east and to the north last; found {_quoted(variables or ())}"
             )
             raise SourceError(msg)
-        groups = [wanted]
+        groups = [tuple(variables)]
     else:
         described = describing(dataset.variables)
         groups = [

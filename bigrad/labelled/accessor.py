@@ -187,7 +187,7 @@ class DatasetGradient:
 
         On the sphere ``u_x + v_y - v tan(latitude) / radius`` [1]_, else ``u_x + v_y``, in one
         pass, with the same bits for any chunks. At a pole it is the flux out of the circle
-        through the nearest row, by its area.
+        through the nearest row, by its area; on a grid that does not go around, it is NaN there.
 
         Parameters
         ----------
@@ -253,7 +253,7 @@ class DatasetGradient:
 
         On the sphere ``v_x - u_y + u tan(latitude) / radius`` [1]_, else ``v_x - u_y``, in one
         pass, with the same bits for any chunks. At a pole it is the circulation around the
-        nearest row, by the area within.
+        nearest row, by the area within; on a grid that does not go around, it is NaN there.
 
         Parameters
         ----------

@@ -21,7 +21,7 @@ _LATITUDE_NAMES = frozenset({"lat", "latitude", "nav_lat", "xlat", "glat"})
 
 
 def is_longitude(name: Any, variable: xr.Variable) -> bool:
-    """Whether a coordinate is a longitude, by its standard name, its units or its name.
+    """Whether a coordinate is a longitude, by its standard name, units, axis or name.
 
     Examples
     --------
@@ -30,22 +30,27 @@ def is_longitude(name: Any, variable: xr.Variable) -> bool:
     >>> is_longitude("rlon", xr.Variable("rlon", [0.0], {"standard_name": "grid_longitude"}))
     False
     """
-    return _is(name, variable, "longitude", DEGREES_EAST, _LONGITUDE_NAMES)
+    return _is(name, variable, "longitude", DEGREES_EAST, "X", _LONGITUDE_NAMES)
 
 
 def is_latitude(name: Any, variable: xr.Variable) -> bool:
-    """Whether a coordinate is a latitude, by its standard name, its units or its name.
+    """Whether a coordinate is a latitude, by its standard name, units, axis or name.
 
     Examples
     --------
     >>> is_latitude("lat", xr.Variable("lat", [0.0, 1.0]))
     True
     """
-    return _is(name, variable, "latitude", _DEGREES_NORTH, _LATITUDE_NAMES)
+    return _is(name, variable, "latitude", _DEGREES_NORTH, "Y", _LATITUDE_NAMES)
 
 
 def _is(
-    name: Any, variable: xr.Variable, standard: str, units: frozenset[str], names: frozenset[str]
+    name: Any,
+    variable: xr.Variable,
+    standard: str,
+    units: frozenset[str],
+    axis: str,
+    names: frozenset[str],
 ) -> bool:
     standard_name, unit = (variable.attrs.get(key) for key in ("standard_name", "units"))
     if isinstance(standard_name, str):
@@ -54,4 +59,6 @@ def _is(
         return unit in units
     if isinstance(unit, str) and unit not in DEGREES | RADIANS:
         return False
-    return str(name).lower() in names
+    # Of what is no angle, an axis says no more than that it is a length to the east.
+    angle = isinstance(unit, str) and variable.attrs.get("axis") == axis
+    return angle or str(name).lower() in names

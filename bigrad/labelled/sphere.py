@@ -1,6 +1,7 @@
 """Which coordinates of a field are longitude and latitude, or x and y, and the grid they make."""
 
 import math
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from numbers import Real
@@ -128,7 +129,23 @@ def horizontal(
     lon, lat = (in_degrees(n, v) for n, v in zip(names, variables, strict=True))
     check_once_around(names[0], dims[0], lon, 360.0)
     lat = grids.exact_poles(lat, names[1])
-    return Horizontal(names, dims, grids.sphere(lon, lat, metres), "m")
+    grid = grids.sphere(lon, lat, metres)
+    if not grid.closed:
+        _tell_uneven(names[0], lon)
+    return Horizontal(names, dims, grid, "m")
+
+
+def _tell_uneven(name: str, lon: np.ndarray[Any, Any]) -> None:
+    """Warn of longitudes that seem to go around, with steps too uneven to close the circle."""
+    steps = np.abs(np.diff(lon.astype(np.float64)))
+    if 360 - steps.sum() <= 1.5 * steps.max():
+        warnings.warn(
+            f"`{name}` goes around the sphere, but in steps of {steps.min():.6g} to "
+            f"{steps.max():.6g}, and only even ones are taken for a global grid: this one counts "
+            "as regional, with one-sided differences at its edges and no values at the poles",
+            UserWarning,
+            stacklevel=2,
+        )
 
 
 def _is_x(name: Any, variable: xr.Variable) -> bool:

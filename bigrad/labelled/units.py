@@ -78,10 +78,10 @@ _COMMON = {
 # Symbols that not every reader takes an exponent after: pint's `%-1` is a subtraction.
 _WORDS = {"%": "percent"}
 
-# Text beyond these is damaged, not a unit.
 # Temperatures in as many words, or with as many letters, as there are archives.
 _DEGREES_OF = re.compile(r"\bdeg(?:rees?)?[ _](C|F|K)(?:elsius|ahrenheit|elvin)?\b", re.IGNORECASE)
 
+# Text beyond these is damaged, not a unit.
 _LONGEST = 200
 _SMALLEST, _LARGEST = Fraction(1, 10**99), Fraction(10**99)
 

@@ -153,7 +153,7 @@ def _flat(array: Array) -> Array:
 def _along_x(grid: Grid, weights: Slopes, block: Block) -> _AlongX:
     core, start = block.core, block.start[1]
     number = core.shape[-1]
-    if number == grid.shape[1] and End.WRAPPED in grid.x_ends:
+    if number == grid.shape[1] and grid.closed:
         nothing = _flat(np.empty(0, core.dtype))  # the loops go around themselves
         return _AlongX(nothing, nothing)
     before, after = block.faces.get(1, (core[..., :0], core[..., :0]))

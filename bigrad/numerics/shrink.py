@@ -40,7 +40,8 @@ class Shrinking:
 def shrinking(spacing: Spacing, edge_order: int, dtype: np.dtype[Any]) -> Shrinking:
     """Differences along an axis, in the precision that NumPy would compute in.
 
-    Where nothing is missing they are those of `numpy.gradient`, to the last bit.
+    Where nothing is missing they are those of `numpy.gradient`, of real data in single or double
+    precision to the last bit.
 
     Parameters
     ----------

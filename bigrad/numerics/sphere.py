@@ -99,6 +99,11 @@ class Grid:
         """How many cells along y and along x."""
         return _size(self.y_steps, self.y_ends), _size(self.x_steps, self.x_ends)
 
+    @property
+    def closed(self) -> bool:
+        """Whether the first cell along x follows the last."""
+        return End.WRAPPED in self.x_ends
+
 
 class Slopes(NamedTuple):
     """A derivative along an axis as weights of the differences of neighbours.

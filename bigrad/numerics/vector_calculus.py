@@ -118,9 +118,7 @@ class VectorOperator:
         one = self.terms[0]
         return {
             y: Reach(rows, ends=one.along_y.one_sided),
-            x: Reach(
-                columns, ends=one.along_x.one_sided, periodic=End.WRAPPED in self.grid.x_ends
-            ),
+            x: Reach(columns, ends=one.along_x.one_sided, periodic=self.grid.closed),
         }
 
     def looks(self, number: int) -> tuple[int, ...]:
@@ -418,7 +416,7 @@ def _terms(kind: str, grid: Grid, edge_order: int) -> Iterator[tuple[int, int, F
         radius, cosine = grid.metric.radius, _cosine(grid.metric)
         m, t = 1 / (radius * cosine), np.sin(grid.metric.latitudes) / (radius * cosine)
         north = Slopes(north.low / radius, north.high / radius, north.one_sided)
-    if End.WRAPPED in grid.x_ends:
+    if grid.closed:
         # All steps are equal, and one factor makes a derivative of the difference of neighbours.
         m, east = m * east.low[0], Slopes(np.empty(0), np.empty(0), east.one_sided)
     south = Slopes(-north.low, -north.high, north.one_sided)

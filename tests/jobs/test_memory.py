@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import xarray as xr
 import zarr
 from zarr.codecs import ZstdCodec
 
@@ -116,3 +117,36 @@ def test_the_peak_stays_under_the_plan_and_the_ceiling(
     reserved, projected, ceiling, peak = json.loads(ran.stdout)
     assert reserved < peak + MiB
     assert peak <= projected <= ceiling == parse_bytes(memory)
+
+
+COMPILED = """
+import sys
+import bigrad
+from bigrad.numerics import kernels, points, vector_kernels
+
+def compiled():
+    loops = {**vars(kernels), **vars(points), **vars(vector_kernels)}
+    return {name: loop.signatures for name, loop in loops.items() if hasattr(loop, "signatures")}
+
+source, target, operator, coord = sys.argv[1:]
+options = {"x": "lon"} if operator == "laplacian" else {"coord": coord}
+options |= {"metric": "sphere"} if operator == "laplacian" else {}
+job = bigrad.plan(source, target, operator=operator, variables=["t"], **options)
+before = compiled()
+job.run()
+assert any(before.values())
+assert before == compiled(), (before, compiled())
+"""
+
+
+@pytest.mark.parametrize("coord", ["lon", "lat", "laplacian"])
+def test_all_loops_are_there_when_the_memory_is_planned(tmp_path: Path, coord: str) -> None:
+    lat = np.sin(np.linspace(-1, 1, 6)).astype("f4") * np.float32(90)
+    lat[[0, -1]] = -90, 90
+    coords = {"lat": lat, "lon": np.arange(8, dtype="f4") * 45}
+    field = xr.Dataset({"t": (("lat", "lon"), np.ones((6, 8), "f4"))}, coords)
+    field.to_zarr(tmp_path / "in.zarr", consolidated=False)
+    operator = coord if coord == "laplacian" else "gradient"
+    places = [str(tmp_path / name) for name in ("in.zarr", "out.zarr")]
+    command = [sys.executable, "-c", COMPILED, *places, operator, coord]
+    subprocess.run(command, check=True, timeout=300)

@@ -88,6 +88,39 @@ def test_winds_on_the_globe_have_the_bits_of_the_accessor(
             assert found[name].attrs == values.attrs
 
 
+def test_a_wind_may_carry_itself_and_the_history_tells_what_was_chosen(tmp_path: Path) -> None:
+    dataset = winds()
+    source, out = write(dataset, tmp_path / "in.zarr"), tmp_path / "out.zarr"
+    names, options = ["u", "u", "v"], {"radius": 6.4e6, "edge_order": 2}
+    bigrad.plan(
+        source,
+        out,
+        operator="advection",
+        variables=names,
+        metric="sphere",
+        memory=MEMORY,
+        **options,  # type: ignore[arg-type]
+    ).run()
+    found = xr.open_zarr(out)
+    expected = dataset.grad.advection(*names, **options)
+    assert_same_bits(found["advection"].to_numpy(), expected.to_numpy())
+    history = found.attrs["history"]
+    assert "(edge_order=2, metric='sphere', radius=6400000.0)" in history
+    again = tmp_path / "again.zarr"
+    bigrad.plan(
+        source,
+        again,
+        "lat",
+        boundary=("fill", 7.0),
+        accuracy=4,
+        regular=True,
+        variables=["t"],
+        memory=MEMORY,
+    ).run()
+    history = xr.open_zarr(again).attrs["history"]
+    assert "accuracy=4, regular=True, boundary of lat=('fill', 7.0)" in history
+
+
 @pytest.mark.parametrize("kind", ["magnitude", "laplacian"])
 @pytest.mark.parametrize("metric", ["sphere", None])
 def test_scalars_keep_their_names(tmp_path: Path, kind: Any, metric: Any) -> None:

@@ -34,6 +34,7 @@ def on(x: tuple[str, dict[str, Any]], y: tuple[str, dict[str, Any]]) -> xr.Datas
         (("lon", {}), ("lat", {})),
         (("Longitude", {"units": "degrees"}), ("LATITUDE", {"units": "degrees"})),
         (("lat", {"units": "degrees_east"}), ("lon", {"units": "degrees_north"})),
+        (("a", {"units": "degrees", "axis": "X"}), ("b", {"units": "degrees", "axis": "Y"})),
     ],
 )
 def test_finds_longitude_and_latitude(x: Any, y: Any) -> None:
@@ -223,3 +224,15 @@ def test_a_grid_mapping_whose_radius_is_none_is_refused(key: str, radius: Any) -
     # NetCDF has attributes of one number as arrays, too.
     ds["crs"].attrs[key] = np.array([2.0])
     assert radius_of(ds, ds["u"].variable) == 2.0
+
+
+def test_longitudes_that_go_around_unevenly_count_as_regional_and_a_warning_says_so() -> None:
+    lon = np.arange(0.0, 360.0, 10.0)
+    lon[3] += 0.5
+    ds = xr.Dataset(
+        {name: (("lat", "lon"), np.ones((5, 36))) for name in "uv"},
+        {"lat": np.linspace(-60, 60, 5), "lon": lon},
+    )
+    with pytest.warns(UserWarning, match=r"`lon` goes around .* steps of 9.5 to 10.5.*regional"):
+        ds.grad.vorticity("u", "v")
+    ds.isel(lon=slice(30)).grad.vorticity("u", "v")
