@@ -16,7 +16,6 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import distributed
-import zarr
 from dask.utils import format_bytes
 from zarr.storage import StorePath
 
@@ -114,7 +113,7 @@ def run_on_cluster(
     def submit(count: int) -> None:
         for task in islice(tasks, count):
             future = client.submit(
-                _perform, stages, task, halting, job, plan.workers, plan.concurrency,
+                _perform, stages, task, halting, job, plan.workers,
                 key=f"bigrad-{job}-{task.stage}-{task.first}",
             )  # fmt: skip
             running[future] = task
@@ -154,12 +153,10 @@ def _stages(plan: Plan) -> list[Stage]:
     return plan.stages()
 
 
-def _perform(
-    stages: Sequence[Stage], task: Task, halt: _Halt, job: str, workers: int, concurrency: int
-) -> Done:
+def _perform(stages: Sequence[Stage], task: Task, halt: _Halt, job: str, workers: int) -> Done:
     """Do one task, in a worker."""
     settle_allocator()
-    with _slots(job, workers), zarr.config.set({"async.concurrency": concurrency}):
+    with _slots(job, workers):
         return stages[task.stage].perform(task.first, task.stop, halt)
 
 

@@ -277,7 +277,7 @@ class Plan:
             tally = Tally(stages, journal, sizes, self.ceiling, report)
             try:
                 if client is None:
-                    run_on_threads(tally, halt, workers=self.workers, concurrency=self.concurrency)
+                    run_on_threads(tally, halt, workers=self.workers)
                 else:
                     cluster.run_on_cluster(tally, halt, client, self, journal.lease)
                 if halt.is_set():

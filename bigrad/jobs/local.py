@@ -1,16 +1,14 @@
 """Run the tasks of a job in this process, on dask's threads."""
 
 import threading
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from itertools import islice
 from typing import Any
 
 import dask.threaded
-import zarr
-from dask.callbacks import Callback
 
-from bigrad.jobs.run import Task
+from bigrad.jobs.run import Done, Task
 from bigrad.jobs.tally import Tally
 
 __all__ = ["run_on_threads"]
@@ -20,8 +18,11 @@ __all__ = ["run_on_threads"]
 _WINDOW = 32
 
 
-def run_on_threads(tally: Tally, halt: threading.Event, *, workers: int, concurrency: int) -> None:
+def run_on_threads(tally: Tally, halt: threading.Event, *, workers: int) -> None:
     """Run all tasks; the first error stops the rest, between two blocks.
+
+    Any number of jobs may run in one process, each in a thread of its own, and beside them
+    whatever else uses dask or zarr: nothing that these share is changed.
 
     Parameters
     ----------
@@ -31,28 +32,28 @@ def run_on_threads(tally: Tally, halt: threading.Event, *, workers: int, concurr
         Ends the job between two blocks, once it is set; an error sets it.
     workers : int
         Threads that run tasks.
-    concurrency : int
-        Chunks that each of them fetches from a remote store at the same time.
     """
-    window: dict[str, Task] = {}
-
-    def done(key: Any, value: Any, *_: Any) -> None:
-        tally.finished(window[key], value)
-
     tasks = tally.tasks()
-    with (
-        zarr.config.set({"async.concurrency": concurrency}),
-        ThreadPoolExecutor(workers, thread_name_prefix="bigrad") as pool,
-        Callback(posttask=done),
-    ):
+    waiting: deque[Task] = deque()
+
+    def perform() -> tuple[Task, Done]:
+        # In order, whatever of its graph dask comes to first.
+        task = waiting.popleft()
+        return task, tally.stages[task.stage].perform(task.first, task.stop, halt)
+
+    def done(_: str, value: tuple[Task, Done], *__: Any) -> None:
+        tally.finished(*value)
+
+    # Given to dask with the graph: its context manager tells of all that the process computes.
+    callbacks = [(None, None, None, done, None)]
+    with ThreadPoolExecutor(workers, thread_name_prefix="bigrad") as pool:
         try:
-            while not halt.is_set() and (some := list(islice(tasks, _WINDOW * workers))):
-                window = {f"bigrad-{number}": task for number, task in enumerate(some)}
-                graph = {
-                    key: (partial(tally.stages[task.stage].perform, task.first, task.stop, halt),)
-                    for key, task in window.items()
-                }
-                dask.threaded.get(graph, list(graph), pool=pool)
+            while not halt.is_set():
+                waiting.extend(islice(tasks, _WINDOW * workers))
+                if not waiting:
+                    break
+                graph = {f"bigrad-{number}": (perform,) for number in range(len(waiting))}
+                dask.threaded.get(graph, list(graph), pool=pool, callbacks=callbacks)
         except BaseException:
             halt.set()
             raise
