@@ -106,6 +106,7 @@ def open_store(
     if is_session(place) and not read_only:
         return Transaction(cast("Store", place), marker=MARKER, aside=_INSIDE, commits=False)
     if isinstance(place, Store):
+        place = _absolute(place)
         return _steady(_read_only(place, error) if read_only and not place.read_only else place)
     if not isinstance(place, str | os.PathLike):
         msg = (
@@ -117,8 +118,7 @@ def open_store(
     if text.startswith("file:") and "::" not in text:
         text = _local_path(text, error)
     if not _is_url(text):
-        # A worker of a cluster may be in another directory.
-        return LocalStore(Path(text).expanduser().absolute(), read_only=read_only)
+        return _absolute(LocalStore(Path(text).expanduser(), read_only=read_only))
     try:
         store = open_url(text, options, read_only=read_only)
     except (ValueError, TypeError, ImportError, OSError) as exc:
@@ -128,6 +128,26 @@ def open_store(
         msg = f"`{text}` can be read but not written to; write to a directory or an object store"
         raise error(msg)
     return _steady(store)
+
+
+def _absolute(store: Store) -> Store:
+    """Return a store that stays where it is in other directories, such as a worker's."""
+    here: dict[str, Any] = {}
+    if isinstance(store, WrapperStore):
+        here["_store"] = _absolute(store._store)
+    elif isinstance(store, LocalStore):
+        here["root"] = store.root.absolute()
+    elif isinstance(store, ZipStore):
+        here["path"] = store.path.absolute()
+    elif isinstance(store, FsspecStore) and _protocol(store.fs) == "file":
+        here["path"] = _plain(store.fs)._strip_protocol(store.path)
+    if all(getattr(store, name) == value for name, value in here.items()):
+        return store
+    # Neither made anew, since a derived class may want more than this, nor copied as for
+    # another process, since a file that is open stays open.
+    other = object.__new__(type(store))
+    other.__dict__.update(store.__dict__, **here)
+    return other
 
 
 def _is_url(text: str) -> bool:

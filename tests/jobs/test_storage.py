@@ -2,9 +2,12 @@
 
 import json
 import multiprocessing
+import pickle
+import shutil
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +19,7 @@ from click.testing import CliRunner, Result
 from zarr.abc.store import Store
 from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
-from zarr.storage import LocalStore, ObjectStore
+from zarr.storage import FsspecStore, LocalStore, ObjectStore, ZipStore
 
 import bigrad
 from bigrad.cli import main
@@ -34,7 +37,7 @@ from bigrad.jobs.storage import (
     replace_contents,
 )
 from tests.jobs.servers import object_store, web
-from tests.jobs.stores import grid, write
+from tests.jobs.stores import Counting, grid, write
 
 MEMORY = "4GiB"
 BUCKET = "archive"
@@ -250,6 +253,49 @@ def test_a_source_that_was_open_for_writing_is_not(tmp_path: Path) -> None:
     store = open_store(LocalStore(tmp_path), read_only=True, error=SourceError)
     with pytest.raises(ValueError, match="read-only"):
         put(store, [("c", documents({}))])
+
+
+def on_disk(path: str) -> Store:
+    from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
+    from fsspec.implementations.local import LocalFileSystem
+
+    return FsspecStore(
+        AsyncFileSystemWrapper(LocalFileSystem(auto_mkdir=True), asynchronous=True), path=path
+    )
+
+
+@pytest.mark.parametrize(
+    "place",
+    [str, LocalStore, on_disk, lambda path: Counting(LocalStore(path))],
+    ids=["path", "store", "fsspec", "wrapped"],
+)
+def test_places_stay_where_they_are_in_another_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: Any
+) -> None:
+    """As a worker of a cluster is in one, or this process when the job is run."""
+    write(grid(), tmp_path / "in.zarr")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    job = bigrad.plan(place("in.zarr"), place("out.zarr"), "longitude", memory=MEMORY)
+    monkeypatch.chdir("elsewhere")
+    job = pickle.loads(pickle.dumps(job))
+    job.run()
+    assert np.array_equal(found(LocalStore(tmp_path / "out.zarr")), slopes())
+    assert not list(Path().iterdir())
+
+
+def test_a_zip_file_stays_where_it_is_and_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.make_archive(str(tmp_path / "in"), "zip", write(grid(), tmp_path / "in.zarr"))
+    monkeypatch.chdir(tmp_path)
+    with closing(ZipStore("in.zip")) as zipped:
+        expected = found(zipped)
+        store = open_store(zipped, read_only=True, error=SourceError)
+        monkeypatch.chdir("/")
+        with closing(pickle.loads(pickle.dumps(store))) as sent:
+            assert np.array_equal(found(sent), expected)
+        assert np.array_equal(found(store), expected)
 
 
 def test_options_that_no_place_takes_are_refused(tmp_path: Path) -> None:
