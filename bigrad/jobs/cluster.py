@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import CancelledError
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
@@ -17,9 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 import distributed
 from dask.utils import format_bytes
+from distributed.comm.core import CommClosedError
 from zarr.storage import StorePath
 
-from bigrad.errors import JobError, MemoryCeilingError, SourceError, TargetError
+from bigrad.errors import BigradError, JobError, MemoryCeilingError, SourceError, TargetError
 from bigrad.jobs.lease import Lease, holds
 from bigrad.jobs.memory import settle_allocator
 from bigrad.jobs.run import Done, Stage, Task
@@ -101,13 +104,14 @@ def run_on_cluster(
     Raises
     ------
     JobError
-        Where workers die of a task again and again.
+        Where workers die of a task again and again, or the cluster is lost.
     """
     tasks = tally.tasks()
     job = uuid.uuid4().hex
-    stages = client.submit(_stages, plan, key=f"bigrad-stages-{job}")
-    halting = _Halt(_halting(job), lease.path, lease.identity)
     running: dict[Any, Task] = {}
+    with _connected(client):
+        stages = client.submit(_stages, plan, key=f"bigrad-stages-{job}")
+    halting = _Halt(_halting(job), lease.path, lease.identity)
     completed = distributed.as_completed()
 
     def submit(count: int) -> None:
@@ -120,33 +124,50 @@ def run_on_cluster(
             completed.add(future)
 
     try:
-        submit(_AHEAD * _threads(client))
+        with _connected(client):
+            submit(_AHEAD * _threads(client))
         for future in completed:
             task = running.pop(future)
-            tally.finished(task, _result(future))
+            with _connected(client):
+                done: Done = future.result()
+            tally.finished(task, done)
             future.release()
             if halt.is_set():
                 break
-            # Workers come and go.
-            submit(max(_AHEAD * _threads(client) - len(running), 0))
+            with _connected(client):
+                # Workers come and go.
+                submit(max(_AHEAD * _threads(client) - len(running), 0))
     finally:
-        # However it ends, no worker is to write on.
-        if running:
-            distributed.Event(_halting(job), client=client).set()
-            distributed.wait(list(running))
+        # However it ends, no worker is to write on. One that cannot be told finds that the
+        # lease is gone.
+        if running and client.status == "running":
+            with suppress(CancelledError):
+                distributed.Event(_halting(job), client=client).set()
+                distributed.wait(list(running))
+
+
+@contextmanager
+def _connected(client: distributed.Client) -> Iterator[None]:
+    """Tell of a cluster that is lost as what it is, whatever fails of it first."""
+    try:
+        yield
+    except distributed.KilledWorker as exc:
+        msg = f"workers died of one task again and again ({exc}); the job can be resumed"
+        raise JobError(msg) from exc
+    except Exception as exc:
+        lost = client.status != "running" or isinstance(exc, CancelledError | CommClosedError)
+        if isinstance(exc, BigradError) or not lost:
+            raise
+        msg = (
+            f"`client`, which is {client.status}, lost the job's tasks before they were done: it "
+            "was closed, or its cluster was lost; the job can be resumed, with a client of a "
+            "cluster that runs, or without one"
+        )
+        raise JobError(msg) from exc
 
 
 def _threads(client: distributed.Client) -> int:
     return max(int(sum(client.nthreads().values())), 1)
-
-
-def _result(future: distributed.Future[Any]) -> Done:
-    try:
-        done: Done = future.result()
-    except distributed.KilledWorker as exc:
-        msg = f"workers died of one task again and again ({exc}); the job can be resumed"
-        raise JobError(msg) from exc
-    return done
 
 
 def _stages(plan: Plan) -> list[Stage]:

@@ -245,6 +245,8 @@ class Plan:
         TargetError
             Where the target exists, holds another job than the one to be resumed, or cannot be
             written to; where `resume` is asked of a plan that is to `overwrite`.
+        JobError
+            Where workers of the cluster die again and again, or it is lost.
         """
         if resume and self.overwrite:
             msg = (

@@ -10,7 +10,7 @@ from zarr.storage import MemoryStore
 
 import bigrad
 from bigrad.cli import main
-from bigrad.errors import MemoryCeilingError, SourceError, TargetError
+from bigrad.errors import JobError, MemoryCeilingError, SourceError, TargetError
 from bigrad.jobs.report import Progress
 from tests.jobs.stores import grid, write
 from tests.jobs.test_resume import contents, job
@@ -18,6 +18,9 @@ from tests.jobs.test_resume import contents, job
 distributed = pytest.importorskip("distributed", reason="dask.distributed is not installed")
 
 MEMORY = "4GiB"
+
+# A cluster of one worker, in this process.
+TINY: dict[str, Any] = {"n_workers": 1, "processes": False, "dashboard_address": ":0"}
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +77,28 @@ def test_stopped_on_a_cluster_and_resumed_here(source: Path, tmp_path: Path, cli
     assert contents(out) == contents(tmp_path / "whole.zarr")
 
 
+def test_a_client_that_is_closed_in_the_midst_is_named_and_the_job_goes_on_here(
+    source: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.zarr"
+    seen: list[Progress] = []
+    with distributed.Client(**TINY, memory_limit=0) as client:
+
+        def close(progress: Progress) -> None:
+            seen.append(progress)
+            if len(seen) == 10:
+                client.close()
+
+        with pytest.raises(JobError, match=r"`client`, which is closed, .* resumed") as caught:
+            job(source, out).run(client=client, progress=close)
+    assert caught.value.__cause__ is not None
+    assert f"{out} is not finished" in caught.value.__notes__[0]
+    report = job(source, out).run(resume=True)
+    assert report.blocks_resumed == seen[-1].blocks_done > 0
+    job(source, tmp_path / "whole.zarr").run()
+    assert contents(out) == contents(tmp_path / "whole.zarr")
+
+
 def test_a_corrupt_source_stops_a_job_on_a_cluster(
     source: Path, tmp_path: Path, client: Any
 ) -> None:
@@ -86,14 +111,8 @@ def test_a_cluster_that_cannot_do_it_is_refused(source: Path, tmp_path: Path, cl
     with pytest.raises(TargetError, match=r"`target`.* in the memory of this process"):
         bigrad.plan(source, MemoryStore(), "time", memory=MEMORY).run(client=client)
     planned = bigrad.plan(source, tmp_path / "out.zarr", "time", memory=MEMORY)
-    tiny = {
-        "n_workers": 1,
-        "processes": False,
-        "memory_limit": "100MiB",
-        "dashboard_address": ":0",
-    }
     with (
-        distributed.Client(**tiny) as client,
+        distributed.Client(**TINY, memory_limit="100MiB") as client,
         pytest.raises(MemoryCeilingError, match=r"paused at 80% of its limit of 100"),
     ):
         planned.run(client=client)
