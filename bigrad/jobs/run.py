@@ -139,11 +139,7 @@ class Copy:
         if halt.is_set():
             return Done()
         keys = range(first * _OBJECTS, min(stop * _OBJECTS, len(self.keys)))
-        try:
-            copied = copy_objects(self.source, self.target, (self.keys[i] for i in keys))
-        except OSError as exc:
-            msg = f"copying the objects of {self.variable!r} failed: {exc}"
-            raise TargetError(msg) from exc
+        copied = copy_objects(self.source, self.target, (self.keys[i] for i in keys))
         return Done(steps=stop - first, copied=copied, peak=peak_memory() or 0)
 
 

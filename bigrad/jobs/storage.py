@@ -565,6 +565,11 @@ def copy_objects(source: Store, target: Store, keys: Iterable[str]) -> int:
     -------
     int
         The number of bytes copied.
+
+    Raises
+    ------
+    SourceError, TargetError
+        Where one cannot be read, or not written.
     """
     return sync(_copy(source, target, keys))
 
@@ -572,8 +577,17 @@ def copy_objects(source: Store, target: Store, keys: Iterable[str]) -> int:
 async def _copy(source: Store, target: Store, keys: Iterable[str]) -> int:
     copied = 0
     for key in keys:
-        value = await source.get(key, default_buffer_prototype())
-        if value is not None:
+        try:
+            value = await source.get(key, default_buffer_prototype())
+        except Exception as exc:
+            msg = f"copying {key} from {describe(source)!r} failed: {type(exc).__name__}: {exc}"
+            raise SourceError(msg) from exc
+        if value is None:
+            continue
+        try:
             await target.set(key, value)
-            copied += len(value)
+        except Exception as exc:
+            msg = f"copying {key} to {describe(target)!r} failed: {type(exc).__name__}: {exc}"
+            raise TargetError(msg) from exc
+        copied += len(value)
     return copied

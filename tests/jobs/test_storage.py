@@ -19,7 +19,7 @@ from click.testing import CliRunner, Result
 from zarr.abc.store import Store
 from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
-from zarr.storage import FsspecStore, LocalStore, ObjectStore, ZipStore
+from zarr.storage import FsspecStore, LocalStore, ObjectStore, WrapperStore, ZipStore
 
 import bigrad
 from bigrad.cli import main
@@ -207,6 +207,25 @@ def test_copying_to_s3(s3: dict[str, Any], tmp_path: Path) -> None:
         assert len({None if value is None else value.to_bytes() for value in values}) == 1
         copied -= 0 if values[0] is None else len(values[0])
     assert copied == 0
+
+
+class _Broken(WrapperStore[Store]):
+    """A store that is neither read nor written."""
+
+    async def get(self, *args: Any, **kwargs: Any) -> Any:
+        msg = "disk on fire"
+        raise OSError(msg)
+
+    set = get
+
+
+def test_copying_that_fails_names_the_place_that_is_at_fault(tmp_path: Path) -> None:
+    good, broken = LocalStore(tmp_path / "good"), _Broken(LocalStore(tmp_path / "broken"))
+    put(good, [("x/c/0", documents({}))])
+    with pytest.raises(SourceError, match=r"x/c/0 from '.*broken' failed: OSError: disk on fire"):
+        copy_objects(broken, good, ["x/c/0"])
+    with pytest.raises(TargetError, match=r"x/c/0 to '.*broken' failed: OSError: disk on fire"):
+        copy_objects(good, broken, ["x/c/0"])
 
 
 def test_relations_on_s3(s3: dict[str, Any]) -> None:
