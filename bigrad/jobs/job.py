@@ -228,7 +228,8 @@ class Plan:
         progress : bool, str or callable, optional
             True, or ``"bar"``, shows a bar on standard error, ``"lines"`` a line now and then,
             ``"json"`` a line of JSON on standard output for each task. A callable is called in
-            this thread with a `Progress` whenever a task is done.
+            this thread with a `Progress` whenever a task is done, and before the first one where
+            blocks are there already.
         client : distributed.Client, optional
             The cluster to run on; by default the threads of this process.
 
@@ -247,6 +248,9 @@ class Plan:
             written to; where `resume` is asked of a plan that is to `overwrite`.
         JobError
             Where workers of the cluster die again and again, or it is lost.
+        KeyboardInterrupt
+            After Ctrl-C, once the blocks at hand are written; after the last one, once the
+            target is finished. A note tells which.
         """
         if resume and self.overwrite:
             msg = (
@@ -278,23 +282,30 @@ class Plan:
             }
             tally = Tally(stages, journal, sizes, self.ceiling, report)
             try:
+                if tally.resumed:
+                    tally.tell()
                 if client is None:
                     run_on_threads(tally, halt, workers=self.workers)
                 else:
                     cluster.run_on_cluster(tally, halt, client, self, journal.lease)
                 if halt.is_set():
                     raise KeyboardInterrupt
+                tally.check()
+                journal.flush()
+                attributes = with_history(self._group_attributes(), self._what())
+                finish(self.target, staged, attributes, self.source.zarr_format)
             except BaseException as exc:
                 exc.add_note(
                     f"{describe(self.target)} is not finished; what is done is kept, and "
                     "`resume` (`--resume`) continues it"
                 )
                 raise
-            tally.check()
-            journal.flush()
-            attributes = with_history(self._group_attributes(), self._what())
-            finish(self.target, staged, attributes, self.source.zarr_format)
             journal.finish()
+        if halt.is_set():
+            # Too late to stop this job, and meant for whatever runs it too, as a loop of jobs.
+            interrupt = KeyboardInterrupt()
+            interrupt.add_note(f"{describe(self.target)} is finished: its last block was written")
+            raise interrupt
         return Report(
             seconds=time.perf_counter() - began,
             blocks=tally.done.blocks,

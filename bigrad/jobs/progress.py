@@ -48,9 +48,11 @@ def _bar(total: int) -> Iterator[Callable[[Progress], None]]:
 
         def advance(progress: Progress) -> None:
             bar.set_postfix_str(_blocks(progress) + _held(progress), refresh=False)
-            if not bar.n:
+            resumed = progress.bytes_done - progress.bytes_written
+            if not bar.n and resumed > 0:
                 # What earlier runs wrote says nothing of this one's rate.
-                bar.initial = bar.n = max(progress.bytes_done - progress.bytes_written, 0)
+                bar.initial = bar.n = resumed
+                bar.refresh()
             bar.update(progress.bytes_done - bar.n)
 
         yield advance

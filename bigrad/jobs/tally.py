@@ -25,7 +25,7 @@ class Tally:
     ceiling : int
         Bytes that a process may hold.
     report : callable or None
-        Called with a `Progress` when a task is done.
+        Called with a `Progress` when a task is done, and by `tell`.
     """
 
     def __init__(
@@ -63,6 +63,10 @@ class Tally:
         """Take note of a task, all of which is done or, where the job was stopped, a part."""
         self._journal.record(self.stages[task.stage].name, task.first, task.first + done.steps)
         self.done += done
+        self.tell()
+
+    def tell(self) -> None:
+        """Tell whoever asked where the job stands."""
         if self._report is not None:
             self._report(self._progress())
 

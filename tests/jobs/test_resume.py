@@ -27,6 +27,7 @@ from bigrad.errors import SourceError, TargetError
 from bigrad.jobs.job import Plan
 from bigrad.jobs.lease import machine
 from bigrad.jobs.report import Progress
+from bigrad.jobs.target import finish
 from tests.jobs.stores import grid, write
 
 MEMORY = "4GiB"
@@ -159,6 +160,47 @@ def test_what_was_written_is_not_written_again(
     assert seen[-1].blocks_done == seen[-1].blocks == report.blocks + report.blocks_resumed
     assert seen[0].blocks_resumed == report.blocks_resumed
     assert contents(out) == whole
+
+
+def test_a_job_with_nothing_left_to_do_shows_that(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(progress: Progress) -> None:
+        if progress.blocks_done == progress.blocks:
+            raise KeyboardInterrupt
+
+    out = tmp_path / "out.zarr"
+    with pytest.raises(KeyboardInterrupt):
+        job(source, out).run(progress=interrupt)
+    shutil.copytree(out, tmp_path / "again.zarr")
+    shutil.copytree(tmp_path / "out.zarr.bigrad", tmp_path / "again.zarr.bigrad")
+    seen: list[Progress] = []
+    report = job(source, out).run(resume=True, progress=seen.append)
+    assert report.blocks == 0
+    (told,) = seen
+    assert told.blocks_done == told.blocks == told.blocks_resumed
+    assert told.bytes_done == told.bytes
+    job(source, tmp_path / "again.zarr").run(resume=True, progress="bar")
+    assert "100%" in capsys.readouterr().err
+
+
+def test_an_interrupt_as_the_last_documents_are_written_comes_after_them(
+    source: Path, tmp_path: Path, whole: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*args: Any) -> None:
+        signal.raise_signal(signal.SIGINT)
+        finish(*args)
+
+    monkeypatch.setattr("bigrad.jobs.job.finish", interrupted)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt) as caught:
+            job(source, tmp_path / "out.zarr").run()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert "out.zarr is finished" in caught.value.__notes__[0]
+    assert contents(tmp_path / "out.zarr") == whole
+    assert not (tmp_path / "out.zarr.bigrad").exists()
 
 
 def test_the_journal_is_lines_of_json(source: Path, tmp_path: Path) -> None:
