@@ -13,7 +13,7 @@ import pytest
 import xarray as xr
 from click.testing import CliRunner, Result
 
-from bigrad.cli import main
+from bigrad.cli.commands import main
 from bigrad.jobs.storage import MARKER
 from tests.jobs.stores import grid, write
 from tests.jobs.test_on_grid import winds
@@ -142,7 +142,7 @@ def bigrad(*arguments: object) -> list[str]:
 
 def test_help_loads_neither_dask_nor_zarr_nor_numba() -> None:
     code = (
-        "import sys\nfrom click.testing import CliRunner\nfrom bigrad.cli import main\n"
+        "import sys\nfrom click.testing import CliRunner\nfrom bigrad.cli.commands import main\n"
         "assert CliRunner().invoke(main, ['compute', '--help']).exit_code == 0\n"
         "print(*({'dask', 'zarr', 'numba', 'pint', 'tqdm', 'psutil'} & set(sys.modules)))"
     )
@@ -198,6 +198,45 @@ def test_ctrl_c_stops_between_two_blocks_and_says_how_to_go_on(tmp_path: Path) -
     assert again.returncode == 0, again.stderr
     there = xr.open_zarr(source)["t"].differentiate("longitude")
     xr.testing.assert_equal(xr.open_zarr(out)["t"].drop_attrs(), there.drop_attrs())
+
+
+@pytest.mark.parametrize(
+    ("moment", "before", "after"),
+    [
+        ("event == 'import' and args[0] == 'click'", [], []),
+        ("event == 'import' and args[0] == 'zarr'", [], []),
+        ("event == 'open' and 'in.zarr' in str(args[0])", [], []),
+        ("event == 'open' and 'time/c/0' in str(args[0])", [], []),
+        ("event == 'open' and 't/c/0' in str(args[0])", [], ["is not finished; what is done"]),
+        ("event == 'at the end'", ["blocks in"], []),
+    ],
+    ids=["import", "import later", "planning", "coordinates", "running", "end"],
+)
+def test_ctrl_c_at_any_moment_is_a_line_and_status_130(
+    source: Path, tmp_path: Path, moment: str, before: list[str], after: list[str]
+) -> None:
+    code = f"""
+import atexit, signal, sys
+from bigrad.cli import main
+def hook(event, args):
+    global done
+    if not done and {moment}:
+        done = True
+        signal.raise_signal(signal.SIGINT)
+done = False
+sys.addaudithook(hook)
+atexit.register(sys.audit, 'at the end')
+main(sys.argv[1:])
+"""
+    out = tmp_path / "out.zarr"
+    command = [sys.executable, "-c", code, "compute", str(source), str(out), "-c", "time"]
+    done = subprocess.run([*command, "--progress", "none"], capture_output=True, text=True)
+    assert done.returncode == 130, done.stderr
+    said = [line for line in done.stderr.splitlines() if line]
+    for line, expected in zip(said, [*before, "Stopped.", *after], strict=True):
+        assert expected in line
+    assert (out / "zarr.json").exists() == bool(before)
+    assert not (tmp_path / "out.zarr.bigrad" / "lease.json").exists()
 
 
 def test_progress_as_lines_of_json(source: Path, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import xarray as xr
 import zarr
 from click.testing import CliRunner
 
-from bigrad.cli import main
+from bigrad.cli.commands import main
 from bigrad.demo import checks, stores, waves
 from bigrad.demo.grid import Grid
 from bigrad.demo.run import run

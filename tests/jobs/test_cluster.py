@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from zarr.storage import MemoryStore
 
 import bigrad
-from bigrad.cli import main
+from bigrad.cli.commands import main
 from bigrad.errors import JobError, MemoryCeilingError, SourceError, TargetError
 from bigrad.jobs.report import Progress
 from tests.jobs.stores import grid, write

@@ -22,7 +22,7 @@ from zarr.core.sync import sync
 from zarr.storage import FsspecStore, LocalStore, ObjectStore, WrapperStore, ZipStore
 
 import bigrad
-from bigrad.cli import main
+from bigrad.cli.commands import main
 from bigrad.errors import SourceError, TargetError
 from bigrad.jobs.storage import (
     MARKER,

@@ -8,7 +8,7 @@ import xarray as xr
 from click.testing import CliRunner
 
 import bigrad
-from bigrad.cli import main
+from bigrad.cli.commands import main
 from bigrad.errors import CoordinateError
 from bigrad.labelled.curvilinear import refuse_curvilinear
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import bigrad  # noqa: F401  (registers the accessor)
-from bigrad.cli import main
+from bigrad.cli.commands import main
 from bigrad.errors import CoordinateError
 from bigrad.labelled.sphere import RADIUS, horizontal, in_degrees, radius_of
 from bigrad.numerics.sphere import End
