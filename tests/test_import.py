@@ -44,7 +44,7 @@ def test_a_job_loads_no_dask_arrays(tmp_path: Path) -> None:
     places = f"{str(tmp_path / 'in.zarr')!r}, {str(tmp_path / 'out.zarr')!r}"
     loaded = modules_after(f"import bigrad\nbigrad.plan({places}, 'x').run()")
     assert "zarr" in loaded
-    assert loaded.isdisjoint({"dask.array", "scipy.sparse", "matplotlib", "distributed"})
+    assert loaded.isdisjoint({"dask.array", "scipy.sparse", "matplotlib", "distributed", "pint"})
 
 
 def test_the_accessor_loads_what_it_needs_and_pint_only_for_units() -> None:

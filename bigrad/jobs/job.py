@@ -223,8 +223,9 @@ class Plan:
         Parameters
         ----------
         resume : bool, optional
-            Continue an unfinished job at the target: blocks that it has written stay. Where
-            there is none, and no target, begin.
+            Continue an unfinished job at the target: blocks that it has written stay, also
+            where the plan is to overwrite what was there before. Where there is no such job,
+            begin.
         progress : bool, str or callable, optional
             True, or ``"bar"``, shows a bar on standard error, ``"lines"`` a line now and then,
             ``"json"`` a line of JSON on standard output for each task. A callable is called in
@@ -245,19 +246,13 @@ class Plan:
             Where a block cannot be read.
         TargetError
             Where the target exists, holds another job than the one to be resumed, or cannot be
-            written to; where `resume` is asked of a plan that is to `overwrite`.
+            written to.
         JobError
             Where workers of the cluster die again and again, or it is lost.
         KeyboardInterrupt
             After Ctrl-C, once the blocks at hand are written; after the last one, once the
             target is finished. A note tells which.
         """
-        if resume and self.overwrite:
-            msg = (
-                "`resume` continues what is at `target`, and the plan was made with `overwrite`, "
-                "which replaces it; ask for one of them"
-            )
-            raise TargetError(msg)
         began = time.perf_counter()
         take_retries(self.source.store, self.target)  # those of planning
         if client is not None:

@@ -161,7 +161,9 @@ def coordinate_values(
     >>> coordinate_values("time", xr.Variable("time", days), "h")
     array([ 0., 24.])
     """
-    values: np.ndarray[Any, Any] = variable.to_numpy()
+    data = variable.data
+    # To know other arrays, xarray loads the packages of all.
+    values: np.ndarray[Any, Any] = data if isinstance(data, np.ndarray) else variable.to_numpy()
     if is_time(variable):
         unit = _seconds_in(datetime_unit)
         if any(getattr(value, "tzinfo", None) is not None for value in values.flat):

@@ -238,16 +238,12 @@ def test_another_job_is_not_resumed(source: Path, tmp_path: Path) -> None:
         job(source, out).run(resume=True)
 
 
-def test_what_began_since_the_plan_or_is_to_be_replaced_is_not_resumed(
-    source: Path, tmp_path: Path
-) -> None:
+def test_a_plan_of_before_the_job_began_is_to_be_made_again(source: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.zarr"
     early = bigrad.plan(source, out, "time", memory=MEMORY)
     stopped(source, out)
     with pytest.raises(TargetError, match=r"is another one: .*; plan it again"):
         early.run(resume=True)
-    with pytest.raises(TargetError, match=r"`resume` .* made with `overwrite`"):
-        job(source, out, overwrite=True).run(resume=True)
 
 
 def test_other_memory_and_workers_go_on_with_the_same_blocks(
