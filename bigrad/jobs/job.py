@@ -283,6 +283,8 @@ class Plan:
                     run_on_threads(tally, halt, workers=self.workers)
                 else:
                     cluster.run_on_cluster(tally, halt, client, self, journal.lease)
+                    # A worker that was killed has left what it was writing.
+                    remove_partial(self.target)
                 if halt.is_set():
                     raise KeyboardInterrupt
                 tally.check()
