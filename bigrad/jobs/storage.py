@@ -115,7 +115,7 @@ def open_store(
         )
         raise error(msg)
     text = os.fspath(place)
-    if text.startswith("file:") and "::" not in text:
+    if text.startswith(("file:", "local:")) and "::" not in text:
         text = _local_path(text, error)
     if not _is_url(text):
         return _absolute(LocalStore(Path(text).expanduser(), read_only=read_only))
@@ -131,7 +131,12 @@ def open_store(
 
 
 def _absolute(store: Store) -> Store:
-    """Return a store that stays where it is in other directories, such as a worker's."""
+    """Return a store that stays where it is in other directories, such as a worker's.
+
+    Files of this machine that fsspec serves are a local store, which makes directories.
+    """
+    if isinstance(store, FsspecStore) and _protocol(store.fs) == "file":
+        return LocalStore(_plain(store.fs)._strip_protocol(store.path), read_only=store.read_only)
     here: dict[str, Any] = {}
     if isinstance(store, WrapperStore):
         here["_store"] = _absolute(store._store)
@@ -139,8 +144,6 @@ def _absolute(store: Store) -> Store:
         here["root"] = store.root.absolute()
     elif isinstance(store, ZipStore):
         here["path"] = store.path.absolute()
-    elif isinstance(store, FsspecStore) and _protocol(store.fs) == "file":
-        here["path"] = _plain(store.fs)._strip_protocol(store.path)
     if all(getattr(store, name) == value for name, value in here.items()):
         return store
     # Neither made anew, since a derived class may want more than this, nor copied as for
@@ -212,7 +215,7 @@ def _takes_options(place: Place) -> bool:
     return (
         isinstance(place, str | os.PathLike)
         and _is_url(os.fspath(place))
-        and not os.fspath(place).startswith(("file:", "memory:"))
+        and not os.fspath(place).startswith(("file:", "local:", "memory:"))
     )
 
 
@@ -225,8 +228,8 @@ def _read_only(store: Store, error: type[BigradError]) -> Store:
 
 
 def _local_path(url: str, error: type[BigradError]) -> str:
-    """Return the path that a ``file:`` URL names; ``?`` and ``#`` are letters of it."""
-    rest = url.removeprefix("file:")
+    """Return the path that a ``file:`` or ``local:`` URL names; ``?`` and ``#`` are letters."""
+    rest = url.removeprefix("file:").removeprefix("local:")
     if rest.startswith("//"):
         host, slash, rest = rest.removeprefix("//").partition("/")
         rest = slash + rest if host in ("", "localhost") else ""

@@ -279,7 +279,7 @@ def on_disk(path: str) -> Store:
     from fsspec.implementations.local import LocalFileSystem
 
     return FsspecStore(
-        AsyncFileSystemWrapper(LocalFileSystem(auto_mkdir=True), asynchronous=True), path=path
+        AsyncFileSystemWrapper(LocalFileSystem(), asynchronous=True), path=path
     )
 
 
