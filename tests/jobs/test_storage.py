@@ -278,9 +278,7 @@ def on_disk(path: str) -> Store:
     from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
     from fsspec.implementations.local import LocalFileSystem
 
-    return FsspecStore(
-        AsyncFileSystemWrapper(LocalFileSystem(), asynchronous=True), path=path
-    )
+    return FsspecStore(AsyncFileSystemWrapper(LocalFileSystem(), asynchronous=True), path=path)
 
 
 @pytest.mark.parametrize(
