@@ -22,6 +22,9 @@ from bigrad.numerics.spacing import Spacing, along_axes, from_distance
 
 __all__ = ["gradient"]
 
+# What the keys of the tasks begin with.
+_PREFIX = "gradient"
+
 
 def gradient(
     f: Any, varargs: tuple[Any, ...], *, axis: Any, scheme: Scheme, boundary: Any, period: Any
@@ -181,8 +184,9 @@ def _apply(template: _Template, x: Any, coordinates: list[Any]) -> tuple[Any, ..
         _gradient,
         regular,
         _placed(template, coordinates, chunks),
-        *chain.from_iterable(halo.faces(regular, axis, reach[axis]) for axis in split),
+        *chain.from_iterable(halo.faces(regular, axis, reach[axis], _PREFIX) for axis in split),
         split=split,
+        token=_PREFIX,
         dtype=result,
         meta=meta_from_array(x, dtype=result),
         chunks=chunks,

@@ -7,8 +7,9 @@ it: nothing is left to exchange.
 On a cluster only faces have to travel. Where a chunk and its faces are on two workers, though,
 the scheduler of `distributed` takes the one that it reckons to begin sooner, and moves the chunk
 if that is the other one. It reckons with 100 MB a second, unless told or taught otherwise, and
-with half a second for each waiting task of a kind that it has not seen yet. Told by the setting
-``distributed.scheduler.bandwidth`` that the network is slow, it leaves chunks where they are.
+with half a second for each waiting task of a kind that it has not seen yet: longer than to move
+many a chunk. So faces are called what the tasks are that look at them: they come first, and then
+it has seen some of that kind, which were short.
 """
 
 from collections.abc import Sequence
@@ -55,7 +56,7 @@ def regular(chunks: Sequence[int], reach: Reach) -> tuple[int, ...]:
     return tuple(sizes)
 
 
-def faces(x: Any, axis: int, reach: Reach) -> tuple[Any, Any]:
+def faces(x: Any, axis: int, reach: Reach, prefix: str) -> tuple[Any, Any]:
     """For each chunk the last planes before it, and the first planes after it.
 
     Parameters
@@ -66,6 +67,8 @@ def faces(x: Any, axis: int, reach: Reach) -> tuple[Any, Any]:
         The axis to look along.
     reach : Reach
         How far to look.
+    prefix : str
+        What the keys of the tasks begin with that look at the faces.
 
     Returns
     -------
@@ -77,16 +80,16 @@ def faces(x: Any, axis: int, reach: Reach) -> tuple[Any, Any]:
     depth = reach.depth
     last, first = (partial(_cut, axis=axis, where=slice(*w)) for w in ((-depth, None), (0, depth)))
     shifted = _shifted if isinstance(x, Array) else _shifted_expression
-    return shifted(x, axis, last, -1, reach), shifted(x, axis, first, 1, reach)
+    return shifted(x, axis, last, -1, reach, prefix), shifted(x, axis, first, 1, reach, prefix)
 
 
-def _shifted(x: Any, axis: int, cut: partial[Any], step: int, reach: Reach) -> Any:
+def _shifted(x: Any, axis: int, cut: partial[Any], step: int, reach: Reach, prefix: str) -> Any:
     """Array of what `cut` takes from the chunk that is `step` further along `axis`.
 
     The graph is made by hand: a task for each face, where slices of an array would be three.
     """
     nothing = partial(_cut, axis=axis, where=slice(0))
-    name = f"face-{tokenize(x.name, axis, step, reach)}"
+    name = f"{prefix}-{tokenize(x.name, axis, step, reach)}"
     number = x.numblocks[axis]
     tasks: dict[Any, Any] = {}
     for place in product(*map(range, x.numblocks)):
@@ -102,12 +105,16 @@ def _shifted(x: Any, axis: int, cut: partial[Any], step: int, reach: Reach) -> A
     return Array(graph, name, chunks, meta=meta_from_array(x))
 
 
-def _shifted_expression(x: Any, axis: int, cut: partial[Any], step: int, reach: Reach) -> Any:
+def _shifted_expression(
+    x: Any, axis: int, cut: partial[Any], step: int, reach: Reach, prefix: str
+) -> Any:
     """As `_shifted`, of what is no graph yet but an expression, as with query planning."""
     depth = reach.depth
     widths = (depth,) * x.numblocks[axis]
     chunks = (*x.chunks[:axis], widths, *x.chunks[axis + 1 :])
-    planes = da.map_blocks(cut, x, dtype=x.dtype, meta=meta_from_array(x), chunks=chunks)
+    planes = da.map_blocks(
+        cut, x, token=prefix, dtype=x.dtype, meta=meta_from_array(x), chunks=chunks
+    )
     index = (slice(None),) * axis
     # What has no neighbour may have any planes: here it has those that wrap around.
     end = slice(-depth, None) if step < 0 else slice(depth)

@@ -100,7 +100,7 @@ def _around(operator: VectorOperator, number: int, x: Any) -> Iterator[Any]:
         if axis not in operator.looks(number) or x.numblocks[axis] == 1:
             yield from (None, None)
         else:
-            yield from halo.faces(x, axis, reach)
+            yield from halo.faces(x, axis, reach, operator.kind)
 
 
 def _circles(operator: VectorOperator, number: int, x: Any) -> Any:

@@ -231,7 +231,7 @@ def test_two_tasks_per_chunk_along_an_unchunked_axis() -> None:
 
 def test_faces_of_a_chunk_are_the_planes_around_it() -> None:
     x = da.from_array(np.arange(20).reshape(10, 2), chunks=((1, 4, 1, 1, 3), 1))
-    before, after = halo.faces(x, 0, Reach(10))
+    before, after = halo.faces(x, 0, Reach(10), "gradient")
     assert before.numblocks == after.numblocks == x.numblocks
     assert [before.blocks[i, 0].compute().tolist() for i in range(1, 5)] == [
         [[2 * row]] for row in (0, 4, 5, 6)
