@@ -73,7 +73,7 @@ def _lines() -> Callable[[Progress], None]:
             f"{_blocks(progress)}, {100 * progress.bytes_done / max(progress.bytes, 1):.0f} %, "
             f"{format_bytes(progress.bytes_read)} in, {format_bytes(progress.bytes_written)} out, "
             f"{format_bytes(round(progress.rate))}/s"
-            + ("" if left is None else f", {format_time(left)} left")
+            + (f", {format_time(left)} left" if left else "")
             + f"{_held(progress)}\n"
         )
 
