@@ -7,7 +7,7 @@ import numpy as np
 
 from bigrad.numerics import threads
 from bigrad.numerics.boundaries import by_axis
-from bigrad.numerics.buffers import takes
+from bigrad.numerics.buffers import overlap, takes
 from bigrad.numerics.operators import Block, Gradient
 from bigrad.numerics.schemes import Scheme
 from bigrad.numerics.spacing import along_axes, from_distance
@@ -262,7 +262,7 @@ def _checked(out: Any, f: Any, operator: Gradient) -> tuple[Any, ...]:
         if not one.flags.writeable:
             msg = "`out` must be writeable, found a read-only array"
             raise ValueError(msg)
-        if any(np.may_share_memory(one, other) for other in (f, *given[:number])):
+        if any(overlap(one, other) for other in (f, *given[:number])):
             msg = "`out` must not share memory with `f` or with another of its arrays"
             raise ValueError(msg)
     return tuple(given)

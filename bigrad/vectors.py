@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from bigrad.numerics import threads
+from bigrad.numerics.buffers import overlap
 from bigrad.numerics.operators import Block
 from bigrad.numerics.vector_calculus import VectorOperator
 
@@ -120,6 +121,6 @@ def _check_out(operator: VectorOperator, fields: Sequence[Any], out: Sequence[An
                 f"{one.shape} and {one.dtype}{'' if one.flags.writeable else ', read-only'}"
             )
             raise ValueError(msg)
-        if any(np.may_share_memory(one, other) for other in (*fields, *out[:number])):
+        if any(overlap(one, other) for other in (*fields, *out[:number])):
             msg = "`out` must not share memory with the fields or with another of its arrays"
             raise ValueError(msg)

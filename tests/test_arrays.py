@@ -310,3 +310,13 @@ def test_equal_steps_of_another_type_are_not_taken_for_each_other() -> None:
     steps = [1, 1.0, True, np.float32(1), np.float64(1), 0.1, np.float32(0.1), np.float64(0.1)]
     for x in (*steps, coordinate, coordinate.astype("f4"), coordinate.astype("f2"), coordinate):
         assert_same_bits(bigrad.gradient(f, x), numpys(f, x))
+
+
+def test_results_may_be_interleaved() -> None:
+    f, both = np.random.default_rng(0).random((6, 5)), np.empty((6, 5, 2))
+    bigrad.gradient(f, out=(both[..., 0], both[..., 1]))
+    for k, expected in enumerate(np.gradient(f)):
+        assert_same_bits(both[..., k], expected)
+    bigrad.gradient(both[:3, :, 0], axis=0, out=both[3:, :, 0])
+    with pytest.raises(ValueError, match="share memory"):
+        bigrad.gradient(both[..., 0], axis=0, out=both[..., 0])

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
@@ -177,6 +178,15 @@ def test_a_terminal_shows_a_bar(source: Path, tmp_path: Path) -> None:
     assert b"B/s" in shown
 
 
+@pytest.fixture
+def heeded() -> Iterator[None]:
+    """Where tests run in the background, Ctrl-C is ignored, by the processes they start too."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeded")
 def test_ctrl_c_stops_between_two_blocks_and_says_how_to_go_on(tmp_path: Path) -> None:
     encoding = {"t": {"chunks": (1, 10, 10)}}
     source = write(grid((100, 50, 60)), tmp_path / "in.zarr", encoding=encoding)
@@ -212,6 +222,7 @@ def test_ctrl_c_stops_between_two_blocks_and_says_how_to_go_on(tmp_path: Path) -
     ],
     ids=["import", "import later", "planning", "coordinates", "running", "end"],
 )
+@pytest.mark.usefixtures("heeded")
 def test_ctrl_c_at_any_moment_is_a_line_and_status_130(
     source: Path, tmp_path: Path, moment: str, before: list[str], after: list[str]
 ) -> None:

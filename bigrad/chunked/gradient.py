@@ -22,8 +22,8 @@ from bigrad.numerics.spacing import Spacing, along_axes, from_distance
 
 __all__ = ["gradient"]
 
-# What the keys of the tasks begin with.
-_PREFIX = "gradient"
+# What dask has the keys of `_gradient`'s tasks begin with.
+_PREFIX = "_gradient"
 
 
 def gradient(
@@ -155,7 +155,7 @@ def _differentiate_zeros(
     )
     shape = tuple(sizes.get(axis, 1) for axis in range(ndim))
     # An axis with a boundary may be too short for one-sided differences of second order.
-    scheme = replace(template.scheme, edge_order=1)
+    scheme = replace(template.scheme, edge_order=1) if template.boundaries else template.scheme
     operator = _Template(few, template.dtype, scheme, {}).operator(samples)
     operator.apply(Block(np.zeros(shape, template.dtype), (0,) * ndim))
 
@@ -186,7 +186,6 @@ def _apply(template: _Template, x: Any, coordinates: list[Any]) -> tuple[Any, ..
         _placed(template, coordinates, chunks),
         *chain.from_iterable(halo.faces(regular, axis, reach[axis], _PREFIX) for axis in split),
         split=split,
-        token=_PREFIX,
         dtype=result,
         meta=meta_from_array(x, dtype=result),
         chunks=chunks,

@@ -106,15 +106,13 @@ def _shifted(x: Any, axis: int, cut: partial[Any], step: int, reach: Reach, pref
 
 
 def _shifted_expression(
-    x: Any, axis: int, cut: partial[Any], step: int, reach: Reach, prefix: str
+    x: Any, axis: int, cut: partial[Any], step: int, reach: Reach, _: str
 ) -> Any:
     """As `_shifted`, of what is no graph yet but an expression, as with query planning."""
     depth = reach.depth
     widths = (depth,) * x.numblocks[axis]
     chunks = (*x.chunks[:axis], widths, *x.chunks[axis + 1 :])
-    planes = da.map_blocks(
-        cut, x, token=prefix, dtype=x.dtype, meta=meta_from_array(x), chunks=chunks
-    )
+    planes = da.map_blocks(cut, x, dtype=x.dtype, meta=meta_from_array(x), chunks=chunks)
     index = (slice(None),) * axis
     # What has no neighbour may have any planes: here it has those that wrap around.
     end = slice(-depth, None) if step < 0 else slice(depth)

@@ -1,6 +1,8 @@
 """How loops are compiled: when they are first called, without the GIL, kept on disk."""
 
+import pickle
 import warnings
+from contextlib import suppress
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -22,8 +24,18 @@ class _Loops(FunctionCache):
     """
 
     def load_overload(self, sig, target_context):
-        with self._guard_against_spurious_io_errors():
-            return self._load_overload(sig, target_context)
+        with suppress(OSError):
+            try:
+                return self._load_overload(sig, target_context)
+            except (EOFError, pickle.UnpicklingError):
+                self.flush()  # damaged, and to be written anew
+        return None
+
+    def save_overload(self, sig, data):
+        try:
+            super().save_overload(sig, data)
+        except OSError:  # a full disk, or a folder that may no longer be written to
+            _warn_of_no_cache()
 
     def _index_key(self, sig, codegen):
         # Numba looks whether the module of a loop has changed; its parts are in others.
@@ -52,7 +64,8 @@ def loop(function):
 def _warn_of_no_cache():
     msg = (
         "bigrad's loops are compiled anew in every process, since neither its own folder nor the "
-        "user's cache folder can be written to; set NUMBA_CACHE_DIR to one that can"
+        "user's cache folder, nor NUMBA_CACHE_DIR where that is set, can be written to; set "
+        "NUMBA_CACHE_DIR to a folder that can"
     )
     warnings.warn(msg, RuntimeWarning, stacklevel=2)
 

@@ -169,14 +169,14 @@ def differentiate(
         if weights is None:
             # Lines that follow each other are one run too, at first: across their ends, which
             # are set afterwards, while they are in the cache.
-            across = unit and inner == 1 and n > 2 and go[1] == n and gf[1] == n * sf
+            across = unit and follow and inner == 1 and n > 2 and go[1] == n and gf[1] == n * sf
         else:
             follow = follow and inner == 1
             # Lines are taken four at a time, which begin alike in memory.
             turns = 1
             while past and turns * go[1] % cells != 0:
                 turns *= 2
-            together = 4 * turns if unit and inner == 1 and n >= 3 * cells else outer + 1
+            together = 4 * turns if unit and follow and n >= 3 * cells else outer + 1
         for o in range(outer):
             if weights is None:
                 if across and o == done:

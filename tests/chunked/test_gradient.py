@@ -265,3 +265,9 @@ assert "_array_expr" in type(x).__module__
 def test_works_with_query_planning() -> None:
     """In a process of its own, since the choice is made when dask.array is first imported."""
     subprocess.run([sys.executable, "-c", WITH_QUERY_PLANNING], check=True)
+
+
+def test_booleans_have_a_gradient_where_numpys_have() -> None:
+    f, x = np.arange(8) % 3 == 0, np.array([0, 1, 3, 4, 6, 7, 9, 12.0])
+    found = bigrad.gradient(da.from_array(f, chunks=4), x, edge_order=2)
+    assert_same_bits(found.compute(), np.gradient(f, x, edge_order=2))

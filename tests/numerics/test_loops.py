@@ -19,6 +19,20 @@ assert "numba" not in sys.modules
 assert "numba" in sys.modules
 """
 
+FULL = """
+import resource, signal
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+import warnings
+import numpy as np, bigrad
+with warnings.catch_warnings(record=True) as said:
+    warnings.simplefilter("always")
+    for _ in range(2):
+        f = np.arange(2**20, dtype="f4") ** 2
+        assert (bigrad.gradient(f) == np.gradient(f)).all()
+assert len(said) == 1, said
+"""
+
 UNWRITABLE = """
 import warnings
 import numba.core.caching
@@ -77,6 +91,18 @@ def test_numba_loads_when_it_is_worth_it(use: str) -> None:
 @pytest.mark.slow
 def test_works_without_a_cache_and_says_so_once() -> None:
     run(UNWRITABLE)
+
+
+def test_works_where_the_disk_is_full_and_where_the_cache_is_damaged(tmp_path: Path) -> None:
+    kept = os.fspath(tmp_path)
+    run(FULL, NUMBA_CACHE_DIR=kept)
+    run(A_SMALL_LOOP.format(compiles=True), NUMBA_CACHE_DIR=kept)
+    indices = list(tmp_path.rglob("*.nbi"))
+    assert indices
+    for index in indices:
+        index.write_bytes(index.read_bytes()[:-20])
+    for compiles in (True, False):
+        run(A_SMALL_LOOP.format(compiles=compiles), NUMBA_CACHE_DIR=kept)
 
 
 @pytest.mark.slow

@@ -2,12 +2,14 @@ import multiprocessing
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import pytest
 
 import bigrad
 from bigrad.numerics import threads
+from tests.bits import assert_same_bits
 
 LARGE = 2**26
 
@@ -70,3 +72,20 @@ def test_a_forked_process_has_threads_of_its_own(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(multiprocessing, "parent_process", lambda: None)
     with multiprocessing.get_context("fork").Pool(1) as pool:
         assert pool.apply_async(_in_a_child, (2**20,)).get(timeout=60) == 2.0
+
+
+@pytest.mark.parametrize("count", [8, 16, 64])
+@pytest.mark.parametrize("edge_order", [1, 2])
+def test_any_number_of_threads_gives_numpys_bits(
+    monkeypatch: pytest.MonkeyPatch, count: int, edge_order: Any
+) -> None:
+    """Threads may get pieces that are one cell wide, whose cells do not follow each other."""
+    monkeypatch.setattr(threads, "available", lambda _: count)
+    wide = np.random.default_rng(0).normal(size=(30, 60, 31, 33))
+    for f in (wide[:2, :59, :, :].reshape(2, 59, 31, 33)[0], wide[:29, ::2, :30, :31]):
+        for axis in range(f.ndim):
+            x = np.cumsum(np.random.default_rng(1).random(f.shape[axis]) + 0.5)
+            for spacing in (x, 0.5):
+                expected = np.gradient(f, spacing, axis=axis, edge_order=edge_order)
+                found = bigrad.gradient(f, spacing, axis=axis, edge_order=edge_order)
+                assert_same_bits(found, expected)
