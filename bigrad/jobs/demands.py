@@ -168,8 +168,10 @@ def _warm(source: Source, field: Field, demand: Demand, scheme: Scheme) -> None:
     size = max(scheme.ends, 4)
     shape = (size,) * len(demand.target.shape)
     for output in field.outputs:
-        # Loops are compiled for the dtype of the weights: times, and what is regular, have double.
-        for dtype in {np.dtype(np.float64), source.dataset[output.coord].dtype}:
+        # Loops are compiled for the dtype of the weights. That is double, unless the coordinate is
+        # of other floats, and not taken for regular: times are counted in double.
+        given = source.dataset[output.coord].dtype
+        for dtype in {np.dtype(np.float64), *([given] if given.kind == "f" else [])}:
             for positions in (np.arange(size), np.arange(size) ** 2):
                 spacings = {output.axis: from_coordinate(positions.astype(dtype))}
                 gradient = Gradient.along(spacings, dtype=dtypes[0], **asdict(scheme))

@@ -224,6 +224,17 @@ def test_a_calendar_of_360_days(tmp_path: Path) -> None:
     assert opened(tmp_path / "out.zarr")["t"].attrs["units"] == "K s-1"
 
 
+def test_times_that_zarr_knows_as_such(tmp_path: Path) -> None:
+    source = write(grid(), tmp_path / "in.zarr", consolidated=False)
+    times = np.array([0, 1, 4, 9, 16]).astype("datetime64[s]")
+    zarr.open_group(source, mode="r+").create_array(
+        "time", data=times, dimension_names=["time"], overwrite=True
+    )
+    bigrad.plan(source, tmp_path / "out.zarr", "time", memory=MEMORY).run()
+    expected = np.gradient(opened(source)["t"].to_numpy(), times.astype(float), axis=0)
+    assert_same_bits(opened(tmp_path / "out.zarr")["t"].to_numpy(), expected)
+
+
 def test_time_in_other_units(tmp_path: Path) -> None:
     source = write(grid(), tmp_path / "in.zarr")
     bigrad.plan(source, tmp_path / "out.zarr", "time", datetime_unit="h", memory=MEMORY).run()
