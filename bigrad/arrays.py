@@ -124,9 +124,9 @@ def gradient(
     With "shrink", a cell beside a missing one has, by `edge_order`, the first-order difference
     on its other side, or the second-order one where two cells are there, with the weights for
     uneven steps. Where nothing is missing, results are those of "propagate", of real data in
-    single or double precision and of integers to the last bit. Of masked arrays
-    the masked cells are missing, and missing results are masked. Ghost cells can be missing:
-    so is a fill that is NaN. The parts of complex numbers are each taken for themselves.
+    single or double precision and of integers to the last bit. Of masked arrays the masked cells
+    are missing, and missing results are masked. Ghost cells can be missing: so is a fill that is
+    NaN. The parts of complex numbers are each taken for themselves.
 
     Accuracies above 2 and second derivatives are sums over ``accuracy + 1`` cells around a cell,
     near an end over the nearest ``accuracy + order``, of weights [1]_ times what a cell has more

@@ -22,9 +22,6 @@ from bigrad.numerics.spacing import Spacing, along_axes, from_distance
 
 __all__ = ["gradient"]
 
-# What dask has the keys of `_gradient`'s tasks begin with.
-_PREFIX = "_gradient"
-
 
 def gradient(
     f: Any, varargs: tuple[Any, ...], *, axis: Any, scheme: Scheme, boundary: Any, period: Any
@@ -180,11 +177,12 @@ def _apply(template: _Template, x: Any, coordinates: list[Any]) -> tuple[Any, ..
     regular = x.rechunk(chunks)
     split = [axis for axis in template.spacings if len(chunks[axis]) > 1]
     result = result_dtype(template.dtype)
+    prefix = _gradient.__name__  # dask has the keys of its tasks begin with it
     blocks = da.map_blocks(
         _gradient,
         regular,
         _placed(template, coordinates, chunks),
-        *chain.from_iterable(halo.faces(regular, axis, reach[axis], _PREFIX) for axis in split),
+        *chain.from_iterable(halo.faces(regular, axis, reach[axis], prefix) for axis in split),
         split=split,
         dtype=result,
         meta=meta_from_array(x, dtype=result),

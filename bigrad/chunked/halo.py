@@ -79,8 +79,9 @@ def faces(x: Any, axis: int, reach: Reach, prefix: str) -> tuple[Any, Any]:
     """
     depth = reach.depth
     last, first = (partial(_cut, axis=axis, where=slice(*w)) for w in ((-depth, None), (0, depth)))
-    shifted = _shifted if isinstance(x, Array) else _shifted_expression
-    return shifted(x, axis, last, -1, reach, prefix), shifted(x, axis, first, 1, reach, prefix)
+    # What is no graph yet has its keys from dask.
+    shifted = partial(_shifted, prefix=prefix) if isinstance(x, Array) else _shifted_expression
+    return shifted(x, axis, last, -1, reach), shifted(x, axis, first, 1, reach)
 
 
 def _shifted(x: Any, axis: int, cut: partial[Any], step: int, reach: Reach, prefix: str) -> Any:
@@ -105,9 +106,7 @@ def _shifted(x: Any, axis: int, cut: partial[Any], step: int, reach: Reach, pref
     return Array(graph, name, chunks, meta=meta_from_array(x))
 
 
-def _shifted_expression(
-    x: Any, axis: int, cut: partial[Any], step: int, reach: Reach, _: str
-) -> Any:
+def _shifted_expression(x: Any, axis: int, cut: partial[Any], step: int, reach: Reach) -> Any:
     """As `_shifted`, of what is no graph yet but an expression, as with query planning."""
     depth = reach.depth
     widths = (depth,) * x.numblocks[axis]

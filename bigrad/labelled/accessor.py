@@ -677,9 +677,8 @@ class DataArrayGradient:
         Returns
         -------
         xarray.DataArray
-            With the name, coordinates and chunks of this array, in its units per metre,
-            or per unit of the coordinates;
-            ``units`` are there where they are known.
+            With the name, coordinates and chunks of this array, in its units per metre, or per
+            unit of the coordinates; ``units`` are there where they are known.
 
         Raises
         ------
@@ -733,9 +732,8 @@ class DataArrayGradient:
         Returns
         -------
         xarray.DataArray
-            With the name, coordinates and chunks of this array, in its units per metre
-            squared, or per unit of the coordinates squared;
-            ``units`` are there where they are known.
+            With the name, coordinates and chunks of this array, in its units per metre squared,
+            or per unit of the coordinates squared; ``units`` are there where they are known.
 
         Raises
         ------
