@@ -10,6 +10,7 @@ import numpy as np
 
 import bigrad
 from benchmarks.comparison import BIGRAD, Array, Case, Comparison, Size, Target, absent
+from bigrad.numerics.fresh import empty_like
 
 __all__ = [
     "ALL_AXES",
@@ -34,6 +35,7 @@ PEERS = "peers"
 NUMPY = "np.gradient"
 COPYTO = "np.copyto"
 COPY = "copy into a fresh array"
+COPIED = "np.copy"
 STREAMS = "copy of one read and three writes"
 CONTIGUOUS = "contiguous float64"
 
@@ -92,6 +94,7 @@ def _fresh(dtype: str, axis: int, uniform: bool, threads: int) -> Callable[[Size
             {
                 BIGRAD: lambda: bigrad.gradient(f, h, axis=axis),
                 NUMPY: lambda: np.gradient(f, h, axis=axis),
+                COPIED: lambda: np.copy(f),
                 COPY: lambda: _copy(f, threads),
             },
             limit=COPY,
@@ -103,8 +106,8 @@ def _fresh(dtype: str, axis: int, uniform: bool, threads: int) -> Callable[[Size
 
 
 def _copy(f: Array, threads: int) -> Array:
-    """Copy into a fresh array, whose pages the threads touch each for itself."""
-    fresh = np.empty_like(f)
+    """Copy into a fresh array, which comes from the system as bigrad has it come."""
+    fresh = empty_like(f, f.dtype, threads)
     cuts = np.linspace(0, len(f), threads + 1).astype(int)
     with ThreadPoolExecutor(threads) as pool:
         for start, stop in pairwise(cuts):

@@ -10,6 +10,7 @@ import numpy as np
 
 from bigrad.numerics import points, threads
 from bigrad.numerics.buffers import Part, parts, slabs
+from bigrad.numerics.fresh import empty_like
 from bigrad.numerics.shrink import Shrinking
 from bigrad.numerics.weights import Table
 
@@ -71,8 +72,10 @@ def differentiate(
     faces = None if along.faces is None else (_plain(along.faces[0]), _plain(along.faces[1]))
     # Both parts of a complex number are differentiated each for itself.
     real = np.dtype("f4") if cells.dtype == np.float32 else np.dtype("f8")
-    direct = type(out) is np.ndarray and out.dtype == real and cells.ndim == core.ndim
-    target = out if direct and out is not None and _ours(out) else np.empty_like(cells, real)
+    if type(out) is np.ndarray and out.dtype == real and cells.ndim == core.ndim and _ours(out):
+        target = out
+    else:
+        target = empty_like(cells, real, workers)
     if target.size:
         _fill(target, cells, faces, along, workers)
     if target is out:

@@ -16,6 +16,7 @@ from bigrad.numerics.boundaries import Boundary, extended, surrounding
 from bigrad.numerics.buffers import takes
 from bigrad.numerics.coefficients import Coefficients, coefficients
 from bigrad.numerics.expressions import result_dtype
+from bigrad.numerics.fresh import empty_like
 from bigrad.numerics.loops import worthwhile
 from bigrad.numerics.schemes import Scheme
 from bigrad.numerics.shrink import Shrinking, shrinking
@@ -184,7 +185,7 @@ class Gradient:
                 )
         from bigrad.numerics import fused
 
-        results = tuple(out or [np.empty_like(core, self.dtype) for _ in self.stencils])
+        results = tuple(out or [empty_like(core, self.dtype, workers) for _ in self.stencils])
         fused.differentiate(
             np.asarray(core),
             [
