@@ -98,13 +98,13 @@ def _graph(coordinate: bool) -> Callable[[Size, Path], Case]:
     return prepare
 
 
-def _travel(axis: int, bandwidth: str | None) -> Callable[[Size, Path], Case]:
+def _travel(axis: int, owners: bool) -> Callable[[Size, Path], Case]:
     def prepare(size: Size, folder: Path) -> Case:
         shape = size.lazy
         chunks = tuple(-(-n // 4) for n in shape)
         boundaries = -(-shape[axis] // chunks[axis]) - 1
         faces = 2 * boundaries * 4 * math.prod(shape) / shape[axis] / 1e6
-        arguments = (shape, chunks, axis, bandwidth)
+        arguments = (shape, chunks, axis, owners)
         return Case(
             {
                 BIGRAD: lambda: call("benchmarks.chunks:travelled", BIGRAD, *arguments).only(
@@ -121,21 +121,21 @@ def _travel(axis: int, bandwidth: str | None) -> Callable[[Size, Path], Case]:
 
 
 def travelled(
-    way: str, shape: tuple[int, ...], chunks: tuple[int, ...], axis: int, bandwidth: str | None
+    way: str, shape: tuple[int, ...], chunks: tuple[int, ...], axis: int, owners: bool
 ) -> dict[str, float]:
     """Megabytes that the workers of a local cluster get from each other for one derivative.
 
-    `bandwidth` is what the scheduler expects of the network, if not what it does by default.
+    `owners` says whether the scheduler has bigrad's plugin, which has chunks stay.
     """
     from distributed import Client, LocalCluster, wait
 
     gradient = {BIGRAD: bigrad.gradient, DASK: da.gradient}[way]
-    expected = {} if bandwidth is None else {"distributed.scheduler.bandwidth": bandwidth}
     with (
-        dask.config.set(expected),
         LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster,
         Client(cluster) as client,
     ):
+        if owners:
+            client.register_plugin(bigrad.OwnerComputes())
         x = client.persist(da.random.default_rng(0).random(shape, chunks=chunks, dtype=np.float32))
         wait(x)
         before = sum(client.run(_received).values())
@@ -172,11 +172,10 @@ def _rows() -> Iterator[Comparison]:
         name = "a coordinate" if coordinate else "one step"
         yield Comparison(GRAPH, name, _graph(coordinate), (Target("times", 1.0, DASK),))
     target = Target("times", 1.1, FACES, unit=MOVED)
-    for bandwidth in (None, "1 B"):
-        name = (
-            "scheduler as it is" if bandwidth is None else "scheduler that expects a slow network"
-        )
-        yield Comparison(TRAVEL, f"middle axis, {name}", _travel(1, bandwidth), (target,))
+    for axis, owners in product(axes, (True, False)):
+        name = "with OwnerComputes" if owners else "scheduler as it is"
+        targets = (target,) if owners else ()
+        yield Comparison(TRAVEL, f"{axes[axis]} axis, {name}", _travel(axis, owners), targets)
 
 
 ROWS = tuple(_rows())

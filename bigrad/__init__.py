@@ -13,14 +13,19 @@ from wrapt import when_imported
 
 if TYPE_CHECKING:
     from bigrad.arrays import gradient
+    from bigrad.chunked.owner import OwnerComputes
     from bigrad.jobs.plan import plan
 
-__all__ = ["__version__", "gradient", "plan"]
+__all__ = ["OwnerComputes", "__version__", "gradient", "plan"]
 
 __version__ = "0.1.0"
 
 # The modules behind these names import Numba, dask and zarr: they load on first use.
-_LAZY = {"gradient": "bigrad.arrays", "plan": "bigrad.jobs.plan"}
+_LAZY = {
+    "OwnerComputes": "bigrad.chunked.owner",
+    "gradient": "bigrad.arrays",
+    "plan": "bigrad.jobs.plan",
+}
 
 
 @when_imported("xarray")

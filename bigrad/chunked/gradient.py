@@ -177,13 +177,14 @@ def _apply(template: _Template, x: Any, coordinates: list[Any]) -> tuple[Any, ..
     regular = x.rechunk(chunks)
     split = [axis for axis in template.spacings if len(chunks[axis]) > 1]
     result = result_dtype(template.dtype)
-    prefix = _gradient.__name__  # dask has the keys of its tasks begin with it
+    names = [values.name for values in coordinates]
     blocks = da.map_blocks(
         _gradient,
         regular,
         _placed(template, coordinates, chunks),
-        *chain.from_iterable(halo.faces(regular, axis, reach[axis], prefix) for axis in split),
+        *chain.from_iterable(halo.faces(regular, axis, reach[axis], "gradient") for axis in split),
         split=split,
+        name=f"{halo.PREFIX}gradient-{tokenize(template, regular.name, names)}",
         dtype=result,
         meta=meta_from_array(x, dtype=result),
         chunks=chunks,

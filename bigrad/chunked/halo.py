@@ -6,10 +6,10 @@ it: nothing is left to exchange.
 
 On a cluster only faces have to travel. Where a chunk and its faces are on two workers, though,
 the scheduler of `distributed` takes the one that it reckons to begin sooner, and moves the chunk
-if that is the other one. It reckons with 100 MB a second, unless told or taught otherwise, and
-with half a second for each waiting task of a kind that it has not seen yet: longer than to move
-many a chunk. So faces are called what the tasks are that look at them: they come first, and then
-it has seen some of that kind, which were short.
+if that is the other one; `OwnerComputes` has it stay. Without that, it reckons with 100 MB a
+second, unless told or taught otherwise, and with half a second for each waiting task of a kind
+that it has not seen yet: longer than to move many a chunk. So faces are called what the tasks are
+that look at them: they come first, and then it has seen some of that kind, which were short.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,10 @@ from dask.highlevelgraph import HighLevelGraph
 
 from bigrad.numerics.stencils import Reach
 
-__all__ = ["faces", "regular"]
+__all__ = ["PREFIX", "faces", "regular"]
+
+# What the keys of all tasks begin with that look at faces, and those of the faces themselves.
+PREFIX = "bigrad-"
 
 
 def regular(chunks: Sequence[int], reach: Reach) -> tuple[int, ...]:
@@ -56,7 +59,7 @@ def regular(chunks: Sequence[int], reach: Reach) -> tuple[int, ...]:
     return tuple(sizes)
 
 
-def faces(x: Any, axis: int, reach: Reach, prefix: str) -> tuple[Any, Any]:
+def faces(x: Any, axis: int, reach: Reach, kind: str) -> tuple[Any, Any]:
     """For each chunk the last planes before it, and the first planes after it.
 
     Parameters
@@ -67,8 +70,8 @@ def faces(x: Any, axis: int, reach: Reach, prefix: str) -> tuple[Any, Any]:
         The axis to look along.
     reach : Reach
         How far to look.
-    prefix : str
-        What the keys of the tasks begin with that look at the faces.
+    kind : str
+        What the keys of the tasks begin with that look at the faces, after `PREFIX`.
 
     Returns
     -------
@@ -80,17 +83,17 @@ def faces(x: Any, axis: int, reach: Reach, prefix: str) -> tuple[Any, Any]:
     depth = reach.depth
     last, first = (partial(_cut, axis=axis, where=slice(*w)) for w in ((-depth, None), (0, depth)))
     # What is no graph yet has its keys from dask.
-    shifted = partial(_shifted, prefix=prefix) if isinstance(x, Array) else _shifted_expression
+    shifted = partial(_shifted, kind=kind) if isinstance(x, Array) else _shifted_expression
     return shifted(x, axis, last, -1, reach), shifted(x, axis, first, 1, reach)
 
 
-def _shifted(x: Any, axis: int, cut: partial[Any], step: int, reach: Reach, prefix: str) -> Any:
+def _shifted(x: Any, axis: int, cut: partial[Any], step: int, reach: Reach, kind: str) -> Any:
     """Array of what `cut` takes from the chunk that is `step` further along `axis`.
 
     The graph is made by hand: a task for each face, where slices of an array would be three.
     """
     nothing = partial(_cut, axis=axis, where=slice(0))
-    name = f"{prefix}-{tokenize(x.name, axis, step, reach)}"
+    name = f"{PREFIX}{kind}-{tokenize(x.name, axis, step, reach)}"
     number = x.numblocks[axis]
     tasks: dict[Any, Any] = {}
     for place in product(*map(range, x.numblocks)):

@@ -63,7 +63,7 @@ def apply(operator: VectorOperator, fields: Sequence[Any]) -> tuple[Any, ...]:
         _once(_Placed(operator, starts, given_parts)),
         *(part for parts in inputs for part in parts if part is not None),
         chunks=chunks,
-        name=f"{operator.kind}-{tokenize(operator, [x.name for x in arrays])}",
+        name=f"{halo.PREFIX}{operator.kind}-{tokenize(operator, [x.name for x in arrays])}",
         **options,
     )
     if len(operator.dtypes) == 1:
