@@ -10,7 +10,7 @@ import numpy as np
 
 import bigrad
 from benchmarks.comparison import BIGRAD, Array, Case, Comparison, Size, Target, absent
-from bigrad.numerics.fresh import empty_like
+from bigrad.numerics.fresh import prefaulted
 
 __all__ = [
     "ALL_AXES",
@@ -107,7 +107,7 @@ def _fresh(dtype: str, axis: int, uniform: bool, threads: int) -> Callable[[Size
 
 def _copy(f: Array, threads: int) -> Array:
     """Copy into a fresh array, which comes from the system as bigrad has it come."""
-    fresh = empty_like(f, f.dtype, threads)
+    fresh = prefaulted(np.empty_like(f), threads)
     cuts = np.linspace(0, len(f), threads + 1).astype(int)
     with ThreadPoolExecutor(threads) as pool:
         for start, stop in pairwise(cuts):

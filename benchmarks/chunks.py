@@ -6,7 +6,6 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-import dask
 import dask.array as da
 import numpy as np
 from dask.base import optimize, persist
@@ -174,8 +173,8 @@ def _rows() -> Iterator[Comparison]:
     target = Target("times", 1.1, FACES, unit=MOVED)
     for axis, owners in product(axes, (True, False)):
         name = "with OwnerComputes" if owners else "scheduler as it is"
-        targets = (target,) if owners else ()
-        yield Comparison(TRAVEL, f"{axes[axis]} axis, {name}", _travel(axis, owners), targets)
+        aims = (target,) if owners else ()
+        yield Comparison(TRAVEL, f"{axes[axis]} axis, {name}", _travel(axis, owners), aims)
 
 
 ROWS = tuple(_rows())

@@ -6,6 +6,7 @@
 """
 
 from importlib import import_module
+from importlib.util import find_spec
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -13,19 +14,18 @@ from wrapt import when_imported
 
 if TYPE_CHECKING:
     from bigrad.arrays import gradient
-    from bigrad.chunked.owner import OwnerComputes
+    from bigrad.chunked.owner import OwnerComputes as OwnerComputes
     from bigrad.jobs.plan import plan
 
-__all__ = ["OwnerComputes", "__version__", "gradient", "plan"]
+__all__ = ["__version__", "gradient", "plan"]
 
 __version__ = "0.1.0"
 
 # The modules behind these names import Numba, dask and zarr: they load on first use.
-_LAZY = {
-    "OwnerComputes": "bigrad.chunked.owner",
-    "gradient": "bigrad.arrays",
-    "plan": "bigrad.jobs.plan",
-}
+_LAZY = {"gradient": "bigrad.arrays", "plan": "bigrad.jobs.plan"}
+
+# Of what only some have installed: no part of ``from bigrad import *``.
+_OPTIONAL = {"OwnerComputes": ("bigrad.chunked.owner", "distributed")}
 
 
 @when_imported("xarray")
@@ -38,11 +38,17 @@ def _register_accessor(xarray: ModuleType) -> None:
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        msg = f"module {__name__!r} has no attribute {name!r}"
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name]), name)
+    if name in _OPTIONAL:
+        module, package = _OPTIONAL[name]
+        if find_spec(package) is not None:
+            return getattr(import_module(module), name)
+        msg = f"`bigrad.{name}` needs {package}: install it, or bigrad[{package}]"
         raise AttributeError(msg)
-    return getattr(import_module(_LAZY[name]), name)
+    msg = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(msg)
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted([*__all__, *_OPTIONAL])

@@ -160,7 +160,7 @@ def gradient(
     >>> import dask.array as da
     >>> y = da.from_array(x**2, chunks=2)
     >>> bigrad.gradient(y, x)
-    dask.array<bigrad-gradient, shape=(5,), dtype=float64, chunksize=(2,), chunktype=numpy.ndarray>
+    dask.array<bigrad-gradient..., shape=(5,), dtype=float64, chunksize=(2,), ...>
     >>> bigrad.gradient(y, x).compute()
     array([3., 4., 6., 8., 9.])
     """

@@ -59,3 +59,11 @@ def test_the_accessor_loads_what_it_needs_and_pint_only_for_units() -> None:
     assert without_units.isdisjoint({"numba", "cf_xarray", "zarr"})
     y += "y.attrs['units'] = 'psu'\n"
     assert loaded_after(f"import bigrad\n{y}y.grad.compute('x')") >= {"cf_xarray", "pint"}
+
+
+def test_without_distributed_all_else_is_there() -> None:
+    without = "import sys\nsys.modules['distributed'] = None\n"
+    loaded_after(f"{without}from bigrad import *\ngradient, plan")
+    told = "import bigrad, inspect\ninspect.getmembers(bigrad)\nbigrad.OwnerComputes"
+    run = subprocess.run([sys.executable, "-c", without + told], capture_output=True, text=True)
+    assert "AttributeError: `bigrad.OwnerComputes` needs distributed: install it" in run.stderr

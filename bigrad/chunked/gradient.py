@@ -177,24 +177,27 @@ def _apply(template: _Template, x: Any, coordinates: list[Any]) -> tuple[Any, ..
     regular = x.rechunk(chunks)
     split = [axis for axis in template.spacings if len(chunks[axis]) > 1]
     result = result_dtype(template.dtype)
-    names = [values.name for values in coordinates]
+    # To dask a mapping is the same in any order, which here is that of the results.
+    axes = tuple(template.spacings)
+    token = tokenize(template, axes, regular.name, [values.name for values in coordinates])
+    name = f"{halo.PREFIX}gradient-{token}"
     blocks = da.map_blocks(
         _gradient,
         regular,
         _placed(template, coordinates, chunks),
         *chain.from_iterable(halo.faces(regular, axis, reach[axis], "gradient") for axis in split),
         split=split,
-        name=f"{halo.PREFIX}gradient-{tokenize(template, regular.name, names)}",
+        name=name if len(axes) == 1 else name + halo.SUFFIX,
         dtype=result,
         meta=meta_from_array(x, dtype=result),
         chunks=chunks,
     )
-    if len(template.spacings) == 1:
+    if len(axes) == 1:
         return (blocks.rechunk(x.chunks),)
     # A chunk is a tuple with an array for each axis, of which none keeps the others alive.
     components = (
         da.map_blocks(itemgetter(k), blocks, dtype=result, meta=meta_from_array(x, dtype=result))
-        for k in range(len(template.spacings))
+        for k in range(len(axes))
     )
     return tuple(component.rechunk(x.chunks) for component in components)
 
@@ -211,7 +214,7 @@ def _placed(
         for axis, sizes in enumerate(chunks)
     )
     if not coordinates:
-        name = "gradient-operator-" + tokenize(template, starts)
+        name = "gradient-operator-" + tokenize(template, tuple(template.spacings), starts)
         return da.from_array(_boxed(_Placed(template.operator(()), starts)), chunks=(), name=name)
     return da.map_blocks(
         _decide,

@@ -25,10 +25,13 @@ from dask.highlevelgraph import HighLevelGraph
 
 from bigrad.numerics.stencils import Reach
 
-__all__ = ["PREFIX", "faces", "regular"]
+__all__ = ["PREFIX", "SUFFIX", "faces", "regular"]
 
-# What the keys of all tasks begin with that look at faces, and those of the faces themselves.
+# What the names of arrays begin with whose blocks look at faces, and those of faces themselves.
 PREFIX = "bigrad-"
+
+# What the names of arrays end with that nobody sees: faces, and blocks of several results.
+SUFFIX = "-inner"
 
 
 def regular(chunks: Sequence[int], reach: Reach) -> tuple[int, ...]:
@@ -71,7 +74,7 @@ def faces(x: Any, axis: int, reach: Reach, kind: str) -> tuple[Any, Any]:
     reach : Reach
         How far to look.
     kind : str
-        What the keys of the tasks begin with that look at the faces, after `PREFIX`.
+        What the names of the arrays have after `PREFIX` whose blocks look at the faces.
 
     Returns
     -------
@@ -93,7 +96,7 @@ def _shifted(x: Any, axis: int, cut: partial[Any], step: int, reach: Reach, kind
     The graph is made by hand: a task for each face, where slices of an array would be three.
     """
     nothing = partial(_cut, axis=axis, where=slice(0))
-    name = f"{PREFIX}{kind}-{tokenize(x.name, axis, step, reach)}"
+    name = f"{PREFIX}{kind}-{tokenize(x.name, axis, step, reach)}{SUFFIX}"
     number = x.numblocks[axis]
     tasks: dict[Any, Any] = {}
     for place in product(*map(range, x.numblocks)):

@@ -3,10 +3,10 @@
 from collections import Counter
 from typing import Any
 
-from distributed import Scheduler
+from distributed import Scheduler, Status
 from distributed.diagnostics.plugin import SchedulerPlugin
 
-from bigrad.chunked.halo import PREFIX
+from bigrad.chunked.halo import PREFIX, SUFFIX
 
 __all__ = ["OwnerComputes"]
 
@@ -23,6 +23,9 @@ class OwnerComputes(SchedulerPlugin):
 
     What has two fields, as vorticity, needs a chunk of each: where these are on two workers, the
     smaller one travels.
+
+    Register it before the work begins, and leave it registered until that is done: without it,
+    nobody lifts what it has said of tasks that are under way.
 
     References
     ----------
@@ -47,7 +50,7 @@ class OwnerComputes(SchedulerPlugin):
     async def start(self, scheduler: Scheduler) -> None:
         """Keep the scheduler, which is about to use the plugin."""
         self._scheduler = scheduler
-        self._placed: set[Any] = set()
+        self._placed: dict[Any, str] = {}
 
     def transition(self, key: Any, start: str, finish: str, *args: Any, **kwargs: Any) -> None:
         """Say where those tasks go that wait for nothing any more.
@@ -69,12 +72,14 @@ class OwnerComputes(SchedulerPlugin):
         """Release the tasks of a worker that is paused, or leaves."""
         if isinstance(msg, dict) and msg.get("action") == "worker-status-change":
             worker = self._scheduler.workers.get(topic)
-            if worker is not None and msg["status"] != "running":
+            if worker is not None and worker.status != Status.running:
                 for task in worker.processing:
                     if task.key in self._placed:
                         self._release(task)
 
     def _place(self, task: Any) -> None:
+        if task.key in self._placed:
+            self._release(task)  # what it needs was lost, and has been computed once more
         if task.worker_restrictions or task.host_restrictions or task.resource_restrictions:
             return  # somebody has said already where it is to go
         held: Counter[str] = Counter()
@@ -82,16 +87,21 @@ class OwnerComputes(SchedulerPlugin):
             for worker in needed.who_has or ():
                 held[worker.address] += needed.nbytes
         if held:
-            self._placed.add(task.key)
-            self._scheduler.set_restrictions({task.key: max(held, key=held.__getitem__)})
+            owner = self._placed[task.key] = max(held, key=held.__getitem__)
+            self._scheduler.set_restrictions({task.key: owner})
             task.loose_restrictions = True  # that worker may be paused, or about to leave
 
     def _release(self, task: Any) -> None:
-        self._placed.remove(task.key)
-        self._scheduler.set_restrictions({task.key: None})
-        task.loose_restrictions = False
+        if task.worker_restrictions == {self._placed.pop(task.key)}:
+            self._scheduler.set_restrictions({task.key: None})
+            task.loose_restrictions = False
 
 
 def _is_ours(task: Any) -> bool:
-    """Whether a task cuts faces, looks at them, or needs what came of that."""
-    return any(one.prefix.name.startswith(PREFIX) for one in (task, *task.dependencies))
+    """Whether a task cuts or looks at faces, or takes one of several results."""
+    return any(_is_inner(one.key) for one in (task, *task.dependencies))
+
+
+def _is_inner(key: Any) -> bool:
+    name = key[0] if isinstance(key, tuple) else key
+    return isinstance(name, str) and name.endswith(SUFFIX) and name.startswith(PREFIX)

@@ -58,15 +58,17 @@ def apply(operator: VectorOperator, fields: Sequence[Any]) -> tuple[Any, ...]:
     given_parts = tuple(tuple(part is not None for part in parts) for parts in inputs)
     dtype = operator.dtype
     options = {"dtype": dtype, "meta": np.empty((0,) * len(chunks), dtype)}
+    name = f"{halo.PREFIX}{operator.kind}-{tokenize(operator, [x.name for x in arrays])}"
+    several = len(operator.dtypes) > 1
     blocks = da.map_blocks(
         _compute,
         _once(_Placed(operator, starts, given_parts)),
         *(part for parts in inputs for part in parts if part is not None),
         chunks=chunks,
-        name=f"{halo.PREFIX}{operator.kind}-{tokenize(operator, [x.name for x in arrays])}",
+        name=name + halo.SUFFIX if several else name,
         **options,
     )
-    if len(operator.dtypes) == 1:
+    if not several:
         return (blocks.rechunk(given),)
     results = (
         da.map_blocks(itemgetter(k), blocks, **options) for k in range(len(operator.dtypes))

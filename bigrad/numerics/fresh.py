@@ -1,78 +1,67 @@
 """Memory for large results, fresh from the system, by the way in which it comes soonest."""
 
-import math
 from functools import partial
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 from bigrad.numerics import threads
 
-__all__ = ["empty", "empty_like"]
+__all__ = ["prefaulted"]
 
 Array = np.ndarray[Any, Any]
 
-# Pieces as large as this the C library does not keep: each is new (``mallopt``, the threshold for
-# ``mmap``), and NumPy has told the system that huge pages are welcome there.
+# Smaller pieces the C library may keep and hand out again (``mallopt``, the threshold for
+# ``mmap``); of these, NumPy has told the system that huge pages are welcome.
 _NEW = 32 * 1024 * 1024
 _HUGE_PAGE = 2 * 1024 * 1024
 
-# Bytes at the end of each page; from 500 items on NumPy lets other threads run meanwhile.
+# How much is touched of each page: with a page or more of that, NumPy lets other threads run.
 _TOUCHED = 512
 
 
-def empty(shape: tuple[int, ...], dtype: Any, workers: int) -> Array:
-    """Make an array as `numpy.empty` does, large ones as `empty_like` describes."""
-    dtype = np.dtype(dtype)
-    if math.prod(shape) * dtype.itemsize < _NEW:
-        return np.empty(shape, dtype)
-    return _new(shape, dtype, None, workers)
+def prefaulted(array: Array, workers: int) -> Array:
+    """Have the system hand out the pages of a large array that has just been made.
 
+    Linux clears a huge page when it is touched for the first time, and clears last what is around
+    the place that was touched (``process_huge_page`` in ``mm/memory.c`` of Linux 6.18). Whoever
+    fills an array from its start has each page cleared backwards; touched at its end, it is
+    cleared forwards, which was measured to take less than half the time. Where pages are small,
+    one in 512 of them is touched, which neither helps nor harms.
 
-def empty_like(array: Array, dtype: Any, workers: int) -> Array:
-    """Make an array as `numpy.empty_like` does, if large of huge pages that are there already.
-
-    Linux clears a huge page when it is touched for the first time, and begins with what is
-    farthest from there (``process_huge_page`` in its ``mm/memory.c``). Whoever fills an array from
-    its start has each page cleared backwards; touched at its end, it is cleared forwards, which
-    was measured to take half the time. An array that begins where a page does has no small pages
-    at its ends either, of which each costs as much as a fault. Where the system has no huge pages,
-    a few of the small ones are touched, which neither helps nor harms.
+    The array is NumPy's own and stays so: of what does not own its memory, NumPy makes a copy in
+    expressions such as ``gradient(f) * 2``.
 
     Parameters
     ----------
     array : numpy.ndarray
-        What the new array is to have the shape, the order in memory and the class of.
-    dtype : numpy.dtype
-        Of the new array.
+        Without gaps in its memory, in any order; its contents are lost.
     workers : int
         How many threads share the work.
 
     Returns
     -------
     numpy.ndarray
-        Of any contents.
+        The same array.
     """
-    like = np.empty_like(array, dtype)
-    if like.nbytes < _NEW:
-        return like
-    kind, shape, dtype, strides = type(like), like.shape, like.dtype, like.strides
-    del like  # it has not taken any memory yet
-    return _new(shape, dtype, strides, workers).view(kind)
-
-
-def _new(
-    shape: tuple[int, ...], dtype: np.dtype[Any], strides: tuple[int, ...] | None, workers: int
-) -> Array:
-    pages = -(-math.prod(shape) * dtype.itemsize // _HUGE_PAGE)
-    memory = np.empty((pages + 1) * _HUGE_PAGE, np.uint8)
-    start = -memory.__array_interface__["data"][0] % _HUGE_PAGE
-    ends = memory[start : start + pages * _HUGE_PAGE].reshape(pages, -1)[:, -_TOUCHED:]
-    cuts = (pages * k // workers for k in range(workers + 1))
-    tasks = [partial(ends[i:j].fill, 0) for i, j in pairwise(cuts)]
+    if array.nbytes < _NEW:
+        return array
+    ends = _ends(np.asarray(array).ravel(order="K").view(np.uint8))
+    cuts = (len(ends) * k // workers for k in range(workers + 1))
+    tasks = [partial(ends[i:j].fill, 0) for i, j in pairwise(cuts) if i < j]
     if workers == 1:
         tasks[0]()
     else:
         threads.run(tasks, workers)
-    return np.ndarray(shape, dtype, memory, start, strides)
+    return array
+
+
+def _ends(memory: Array) -> Array:
+    """Return the last bytes of each page whose end lies in `memory`: ``(pages, bytes)``."""
+    stop = -memory.__array_interface__["data"][0] % _HUGE_PAGE
+    if stop < _TOUCHED:
+        stop += _HUGE_PAGE
+    pages = 1 + (memory.size - stop) // _HUGE_PAGE
+    return as_strided(memory[stop - _TOUCHED :], (pages, _TOUCHED), (_HUGE_PAGE, 1))

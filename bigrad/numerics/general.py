@@ -10,7 +10,7 @@ import numpy as np
 
 from bigrad.numerics import points, threads
 from bigrad.numerics.buffers import Part, parts, slabs
-from bigrad.numerics.fresh import empty_like
+from bigrad.numerics.fresh import prefaulted
 from bigrad.numerics.shrink import Shrinking
 from bigrad.numerics.weights import Table
 
@@ -75,7 +75,7 @@ def differentiate(
     if type(out) is np.ndarray and out.dtype == real and cells.ndim == core.ndim and _ours(out):
         target = out
     else:
-        target = empty_like(cells, real, workers)
+        target = prefaulted(np.empty_like(cells, real), workers)
     if target.size:
         _fill(target, cells, faces, along, workers)
     if target is out:

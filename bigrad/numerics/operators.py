@@ -16,7 +16,7 @@ from bigrad.numerics.boundaries import Boundary, extended, surrounding
 from bigrad.numerics.buffers import takes
 from bigrad.numerics.coefficients import Coefficients, coefficients
 from bigrad.numerics.expressions import result_dtype
-from bigrad.numerics.fresh import empty_like
+from bigrad.numerics.fresh import prefaulted
 from bigrad.numerics.loops import worthwhile
 from bigrad.numerics.schemes import Scheme
 from bigrad.numerics.shrink import Shrinking, shrinking
@@ -185,7 +185,8 @@ class Gradient:
                 )
         from bigrad.numerics import fused
 
-        results = tuple(out or [empty_like(core, self.dtype, workers) for _ in self.stencils])
+        made = (np.empty_like(core, self.dtype) for _ in self.stencils)
+        results = tuple(out or (prefaulted(one, workers) for one in made))
         fused.differentiate(
             np.asarray(core),
             [

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bigrad.errors import CoordinateError
-from bigrad.numerics.fresh import empty
+from bigrad.numerics.fresh import prefaulted
 from bigrad.numerics.operators import Block
 from bigrad.numerics.sphere import End, Grid, Metric, Slopes, curvature, slopes
 from bigrad.numerics.stencils import Reach, check_edge_order
@@ -201,7 +201,8 @@ class VectorOperator:
         """
         blocks = (blocks,) if isinstance(blocks, Block) else blocks
         shape = blocks[0].core.shape
-        results = tuple(out or (empty(shape, dtype, workers) for dtype in self.dtypes))
+        made = (np.empty(shape, dtype) for dtype in self.dtypes)
+        results = tuple(out or (prefaulted(one, workers) for one in made))
         if not math.prod(shape):
             return results
         from bigrad.numerics import fused_vectors

@@ -8,11 +8,10 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-import dask
 import dask.array as da
 import numpy as np
 import pytest
-from dask.base import compute, persist
+from dask.base import annotate, compute, persist
 from distributed import Client, LocalCluster, Status, wait
 
 import bigrad
@@ -47,6 +46,11 @@ def travelled(client: Any) -> Counter[Any]:
     return sum(client.run(received).values(), Counter())
 
 
+def slowly(block: Any) -> Any:
+    time.sleep(0.3)
+    return block
+
+
 FACES = sum(2 * (n // CHUNK - 1) * 4 * math.prod(SHAPE) // n for n in SHAPE)
 OPERATOR = 20_000  # goes to each worker that has not made it
 
@@ -57,7 +61,7 @@ def test_only_faces_travel(client: Any, there_already: bool) -> None:
     if there_already:
         # One worker has three quarters of the chunks, and neighbours are on both.
         places = list(client.scheduler_info()["workers"])
-        with dask.annotate(workers=lambda key: places[key[1] % 2 or sum(key[1:]) % 2]):
+        with annotate(workers=lambda key: places[key[1] % 2 or sum(key[1:]) % 2]):
             x = client.persist(waves(), optimize_graph=False)
         wait(x)
     results = persist(*bigrad.gradient(x, *coordinates))
@@ -82,6 +86,16 @@ def test_where_somebody_has_said_to_go_is_where_it_goes(client: Any) -> None:
     assert {w for places in client.who_has(result).values() for w in places} == {first}
 
 
+def test_what_cuts_and_needs_no_faces_goes_anywhere(client: Any) -> None:
+    """As the tasks of jobs, which all need one small object."""
+    keys = [("of-a-job", k) for k in range(6)]
+    graph: dict[Any, Any] = {key: (slowly, "bigrad-stages-0") for key in keys}
+    graph["bigrad-stages-0"] = 1
+    futures = client.get(graph, keys, sync=False)
+    wait(futures)
+    assert len({w for places in client.who_has(futures).values() for w in places}) > 1
+
+
 def test_a_worker_is_lost(client: Any) -> None:
     (x,) = persist(waves())
     wait(x)
@@ -93,11 +107,6 @@ def test_a_worker_is_lost(client: Any) -> None:
 def switch(status: str, dask_worker: Any) -> None:
     dask_worker.periodic_callbacks["memory_monitor"].stop()  # it would see no reason for a pause
     dask_worker.status = Status[status]
-
-
-def slowly(block: Any) -> Any:
-    time.sleep(0.3)
-    return block
 
 
 def test_tasks_of_a_paused_worker_are_free_to_go(client: Any) -> None:

@@ -271,3 +271,14 @@ def test_booleans_have_a_gradient_where_numpys_have() -> None:
     f, x = np.arange(8) % 3 == 0, np.array([0, 1, 3, 4, 6, 7, 9, 12.0])
     found = bigrad.gradient(da.from_array(f, chunks=4), x, edge_order=2)
     assert_same_bits(found.compute(), np.gradient(f, x, edge_order=2))
+
+
+@pytest.mark.parametrize("axes", [(0, 1), (0, 1, 2), (2, 0)])
+def test_orders_of_axes_are_different_graphs(axes: tuple[int, ...]) -> None:
+    f = np.random.default_rng(0).random((12, 10, 8))
+    x = da.from_array(f, chunks=4)
+    there, back = compute(bigrad.gradient(x, axis=axes), bigrad.gradient(x, axis=axes[::-1]))
+    for found, expected in zip(there, np.gradient(f, axis=axes), strict=True):
+        assert_same_bits(found, expected)
+    for found, expected in zip(back, there[::-1], strict=True):
+        assert_same_bits(found, expected)
