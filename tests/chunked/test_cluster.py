@@ -89,7 +89,7 @@ def test_where_somebody_has_said_to_go_is_where_it_goes(client: Any) -> None:
 def test_what_cuts_and_needs_no_faces_goes_anywhere(client: Any) -> None:
     """As the tasks of jobs, which all need one small object."""
     keys = [("of-a-job", k) for k in range(6)]
-    graph: dict[Any, Any] = {key: (slowly, "bigrad-stages-0") for key in keys}
+    graph: dict[Any, Any] = dict.fromkeys(keys, (slowly, "bigrad-stages-0"))
     graph["bigrad-stages-0"] = 1
     futures = client.get(graph, keys, sync=False)
     wait(futures)
