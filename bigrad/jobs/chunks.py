@@ -15,6 +15,7 @@ import numpy as np
 import zarr
 from zarr.abc.store import RangeByteRequest, Store
 from zarr.codecs import ShardingCodec
+from zarr.core.array_spec import ArraySpec
 from zarr.core.buffer import default_buffer_prototype
 
 from bigrad.errors import SourceError, TargetError
@@ -132,7 +133,13 @@ class _Layout:
         config = array.async_array.config
         if metadata.zarr_format == 2:
             config = replace(config, order=metadata.order)
-        spec = metadata.get_chunk_spec((0,) * array.ndim, config, default_buffer_prototype())
+        spec = ArraySpec(
+            array.shards or array.chunks,
+            metadata.dtype,
+            metadata.fill_value,
+            config,
+            default_buffer_prototype(),
+        )
         sharding = None
         if metadata.zarr_format == 2:
             pipeline: Any = array.async_array.codec_pipeline

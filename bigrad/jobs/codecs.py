@@ -29,7 +29,7 @@ from zarr.core.buffer import default_buffer_prototype
 from zarr.core.codec_pipeline import BatchedCodecPipeline
 from zarr.registry import get_ndbuffer_class
 
-__all__ = ["Chain", "Scratch", "chain_of", "chain_of_version_2", "stored_bytes"]
+__all__ = ["Chain", "Scratch", "chain_of", "chain_of_version_2", "stored_bytes", "word"]
 
 Array = np.ndarray[Any, Any]
 
@@ -188,6 +188,17 @@ class Scratch:
         return self._chain.values.scratch()
 
 
+def word(option: Any) -> Any:
+    """Return an option of a codec: zarr's younger versions have a string, others an enumeration.
+
+    Examples
+    --------
+    >>> word(BytesCodec(endian="little").endian)
+    'little'
+    """
+    return getattr(option, "value", option)
+
+
 def chain_of(codecs: Sequence[Codec], spec: ArraySpec) -> Chain:
     """Return the chain of a chunk in zarr version 3.
 
@@ -209,7 +220,7 @@ def chain_of(codecs: Sequence[Codec], spec: ArraySpec) -> Chain:
         order = tuple(order[axis] for axis in codec.order)
     if type(last) is not BytesCodec or dtype.kind not in _NUMBERS:
         return Chain(_Foreign(arrays, spec), steps)
-    stored = dtype if last.endian is None else dtype.newbyteorder(last.endian.value)
+    stored = dtype if last.endian is None else dtype.newbyteorder(word(last.endian))
     return Chain(_Numbers(spec.shape, stored, order), steps)
 
 

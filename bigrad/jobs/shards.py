@@ -13,7 +13,7 @@ from zarr.core.buffer import default_buffer_prototype
 from zarr.core.codec_pipeline import BatchedCodecPipeline
 from zarr.dtype import UInt64
 
-from bigrad.jobs.codecs import Chain, Scratch, chain_of
+from bigrad.jobs.codecs import Chain, Scratch, chain_of, word
 from bigrad.jobs.objects import Bytes
 
 __all__ = ["MISSING", "RUN", "Sharding", "runs_of", "sharding_of"]
@@ -107,7 +107,7 @@ def sharding_of(codec: ShardingCodec, spec: ArraySpec) -> Sharding:
         BatchedCodecPipeline.from_codecs(codec.index_codecs).compute_encoded_size(
             16 * math.prod(counts), index
         ),
-        codec.index_location.value == "start",
+        word(codec.index_location) == "start",
         math.prod(spec.shape) * spec.dtype.to_native_dtype().itemsize,
     )
 
