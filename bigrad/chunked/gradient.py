@@ -132,7 +132,8 @@ def _probe(template: _Template, ndim: int, coordinates: list[Any]) -> None:
 
 
 def _dtype(step: Any) -> np.dtype[Any]:
-    return step.dtype if hasattr(step, "dtype") else np.asarray(step).dtype
+    dtype: np.dtype[Any] = step.dtype if hasattr(step, "dtype") else np.asarray(step).dtype
+    return dtype
 
 
 def _differentiate_zeros(

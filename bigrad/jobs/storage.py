@@ -142,7 +142,7 @@ def _absolute(store: Store) -> Store:
         here["_store"] = _absolute(store._store)
     elif isinstance(store, LocalStore):
         here["root"] = store.root.absolute()
-    elif isinstance(store, ZipStore):
+    elif isinstance(store, ZipStore) and store.path is not None:  # but a file that is open
         here["path"] = store.path.absolute()
     if all(getattr(store, name) == value for name, value in here.items()):
         return store
@@ -338,7 +338,7 @@ def _location(store: Store) -> tuple[str | None, tuple[str, ...]]:
         return f"memory of {id(store._store_dict)}", ()
     if isinstance(store, LocalStore):
         return "file", Path(os.path.realpath(store.root)).parts
-    if isinstance(store, ZipStore):
+    if isinstance(store, ZipStore) and store.path is not None:
         return "file", Path(os.path.realpath(store.path)).parts
     if isinstance(store, FsspecStore):
         return _location_within(store.fs, store.path)

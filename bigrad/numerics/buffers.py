@@ -33,8 +33,9 @@ def overlap(one: Array, other: Array) -> bool:
     >>> overlap(pairs[:, 0], pairs[:, 1]), overlap(pairs[:, 0], pairs)
     (False, True)
     """
+    work: Any = _WORK  # NumPy's stubs have known since 2.5 that this may be any number
     try:
-        return bool(np.shares_memory(one, other, max_work=_WORK))  # type: ignore[arg-type]
+        return bool(np.shares_memory(one, other, max_work=work))
     except np.exceptions.TooHardError:
         return True
 

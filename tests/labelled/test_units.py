@@ -103,8 +103,9 @@ def products(draw: Any) -> str:
 def test_pint_agrees(units: str, per: str) -> None:
     found = quotient(units, per)
     assert found is not None
-    expected = (registry.parse_expression(units) / registry.parse_expression(per)).to_base_units()
-    actual = registry.Quantity(1, "") * registry.parse_expression(found)
+    known: Any = registry
+    expected = (known.parse_expression(units) / known.parse_expression(per)).to_base_units()
+    actual = known.Quantity(1, "") * known.parse_expression(found)
     ratio = (actual / expected).to_base_units()
     assert ratio.dimensionless
     assert ratio.magnitude == pytest.approx(1.0, rel=1e-12)
