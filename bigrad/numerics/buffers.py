@@ -20,6 +20,9 @@ Geometry = tuple[int, ...]
 Place = tuple[int, ...]
 
 
+# Cells that are better read in one run.
+_LONG = 32 * 1024
+
 # Of the search whether strided arrays share a cell; a hundredth of a millisecond.
 _WORK = 1000
 
@@ -151,9 +154,13 @@ def within(part: Part, low: Place, high: Place) -> Part:
 
 
 def pieces(part: Part, count: int) -> Iterator[Part]:
-    """Split a part in `count`, along the slowest direction that is long enough."""
+    """Split a part in `count`, along the slowest direction that is long enough.
+
+    The axis comes last: each piece of it reads cells of its neighbours, too.
+    """
     shape = part.shape
-    which = next((k for k in range(4) if shape[k] >= 4 * count), int(np.argmax(shape)))
+    enough = {0: 4 * count, 1: 4 * count, 3: _LONG * count, 2: 4 * count}
+    which = next((k for k, least in enough.items() if shape[k] >= least), int(np.argmax(shape)))
     for i, j in pairwise(shape[which] * i // count for i in range(count + 1)):
         if i < j:
             low = tuple(i if k == which else 0 for k in range(4))
