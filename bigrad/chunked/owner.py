@@ -35,7 +35,6 @@ class OwnerComputes(SchedulerPlugin):
     Examples
     --------
     >>> import dask.array as da
-    >>> import numpy as np
     >>> from dask.distributed import Client
     >>> import bigrad
     >>> with Client(processes=False, n_workers=2, dashboard_address=":0") as client:
