@@ -174,7 +174,8 @@ def _rows() -> Iterator[Comparison]:
     for axis, owners in product(axes, (True, False)):
         name = "with OwnerComputes" if owners else "scheduler as it is"
         aims = (target,) if owners else ()
-        yield Comparison(TRAVEL, f"{axes[axis]} axis, {name}", _travel(axis, owners), aims)
+        prepare = _travel(axis, owners)
+        yield Comparison(TRAVEL, f"{axes[axis]} axis, {name}", prepare, aims, brief=owners and axis == 1)
 
 
 ROWS = tuple(_rows())
