@@ -174,8 +174,8 @@ def _rows() -> Iterator[Comparison]:
     for axis, owners in product(axes, (True, False)):
         name = "with OwnerComputes" if owners else "scheduler as it is"
         aims = (target,) if owners else ()
-        prepare = _travel(axis, owners)
-        yield Comparison(TRAVEL, f"{axes[axis]} axis, {name}", prepare, aims, brief=owners and axis == 1)
+        prepare, brief = _travel(axis, owners), owners and axis == 1
+        yield Comparison(TRAVEL, f"{axes[axis]} axis, {name}", prepare, aims, brief=brief)
 
 
 ROWS = tuple(_rows())
