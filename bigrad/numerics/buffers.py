@@ -94,15 +94,16 @@ def _strided(
 ) -> Iterator[Part]:
     """Parts of a block that is not contiguous, with the innermost loop along memory."""
     order = sorted((a for a in range(core.ndim) if a != axis), key=lambda a: -abs(core.strides[a]))
-    # Faces are thin: a copy costs little, and merges along whatever axes the core merges.
+    # A face that lies as the core does, as in a larger array, is one more row of it; of another a
+    # copy does, since faces are thin.
     there = [axis, *order]
     back = np.argsort(there)
     arrays = [out, core]
     for face in faces or (core, core):
-        copied = face is not core and face.size
-        arrays.append(
-            np.ascontiguousarray(face.transpose(there)).transpose(back) if copied else core
-        )
+        if all(face.strides[a] == core.strides[a] for a in order) or not face.size:
+            arrays.append(face if face.size else core)
+        else:
+            arrays.append(np.ascontiguousarray(face.transpose(there)).transpose(back))
     flats = [_flat(array, writeable=array is out) for array in arrays]
     along = [array.strides[axis] // array.itemsize for array in arrays]
     runs = _merged(core.shape, order, [[s // a.itemsize for s in a.strides] for a in arrays])

@@ -72,6 +72,11 @@ _U = np.uintp
 # Cells of a run of lines, which the second-level cache should hold.
 _RUN = 2**14
 
+# How many rows, and lines, before its turn one that follows no other in memory is fetched, and so
+# many bytes of it: further on the processor has found the pattern.
+_ROWS_AHEAD, _LINES_AHEAD = 2, 4
+_FETCHED = 4096
+
 
 @_part
 def _difference(out, o, so, f, i, sf, g, j, sg, start, stop, divisor, ratio, scale):
@@ -107,6 +112,14 @@ def _varying(out, o, so, f, i, sf, start, stop, a, b, c, w):
             + _times(b[_U(w + m)], _number(f[_U(i + (m + 1) * sf)]))
             + _times(c[_U(w + m)], _number(f[_U(i + (m + 2) * sf)]))
         )
+
+
+@_part
+def _anticipate(f, i, count):
+    """Fetch the beginning of a row, or a line, of `count` cells that will be read soon."""
+    cells = vectors.LINE // f.itemsize
+    for m in range(0, min(count, _FETCHED // f.itemsize) + cells - 1, cells):
+        vectors.anticipate(f, i + m)
 
 
 @_part
@@ -165,6 +178,11 @@ def differentiate(
         unit, sf = go[3] == 1, gf[3]
         # Rows that follow each other in memory are one run, unless weights differ between them.
         follow = inner <= tile and go[2] == inner * go[3] and gf[2] == inner * sf
+        alone = sf == 1 and not follow
+        # Rows of a plane before those of the next, if these are further away and the planes in use
+        # stay in the cache.
+        planes = alone and weights is None and 0 < gf[1] < gf[2] and outer * inner <= tile
+        depth, onward = (1, gf[1]) if planes else (n, gf[2])
         across, done, begun, ended = False, 0, 0, 0
         if weights is None:
             # Lines that follow each other are one run too, at first: across their ends, which
@@ -177,7 +195,8 @@ def differentiate(
             while past and turns * go[1] % cells != 0:
                 turns *= 2
             together = 4 * turns if unit and follow and n >= 3 * cells else outer + 1
-        for o in range(outer):
+        for turn in range(outer * n // depth):
+            o, low = turn % outer, turn // outer * depth
             if weights is None:
                 if across and o == done:
                     done = min(o + 1 + _RUN // n, outer)
@@ -224,10 +243,12 @@ def differentiate(
                             out, at + begin, turns * go[1], f, r + begin * sf, turns * gf[1], sf,
                             end - begin, a, b, c, start + begin, beyond, apart,
                         )  # fmt: skip
+            if sf == 1 and inner == 1 and not across and o >= done:
+                _anticipate(f, gf[0] + (o + _LINES_AHEAD) * gf[1], n)
             for j in range(0, inner, tile):
                 width = min(tile, inner - j)
-                i = 0
-                while i < n:
+                i = low
+                while i < low + depth:
                     near, order, k = i - 1, 2, 0
                     if first and i == 0:
                         near, order, k = 0, edge_order, 3
@@ -264,6 +285,10 @@ def differentiate(
                         whole = min(max(ended - at, 0), count) - ahead
                     elif not weighs:
                         if unit:
+                            if alone:
+                                _anticipate(r2, b2 + _ROWS_AHEAD * onward, width)
+                            if planes:
+                                _anticipate(r0, b0 + _ROWS_AHEAD * onward, width)
                             ahead = min((line - at) & (cells - 1), count) if past else 0
                             whole = (count - ahead) // cells * cells
                             _whole(

@@ -49,15 +49,19 @@ def expect(typing, out, o):
     """Fetch the line of memory with cell `o`, which is going to be written."""
 
     def generate(context, builder, signature, arguments):
-        place = _Cells(context, builder, signature.args[0], *arguments).pointer
-        byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
-        fetch = builder.module.declare_intrinsic("llvm.prefetch", [byte], kind)
-        to_write, keep, data = word(1), word(3), word(1)
-        builder.call(fetch, [builder.bitcast(place, byte), to_write, keep, data])
-        return context.get_dummy_value()
+        return _fetch(context, builder, signature.args[0], arguments, write=1)
 
     return types.void(out, o), generate
+
+
+@intrinsic
+def anticipate(typing, f, i):
+    """Fetch the line of memory with cell `i`, if there is one, which is going to be read."""
+
+    def generate(context, builder, signature, arguments):
+        return _fetch(context, builder, signature.args[0], arguments, write=0)
+
+    return types.void(f, i), generate
 
 
 @intrinsic
@@ -134,6 +138,16 @@ def combine_lines(typing, out, o, to, f, i, tf, sf, count, a, b, c, w, past, apa
         return _combine(context, builder, signature.args, arguments, _lines)
 
     return types.void(out, o, to, f, i, tf, sf, count, a, b, c, w, past, apart), generate
+
+
+def _fetch(context, builder, kind, arguments, write):
+    place = _Cells(context, builder, kind, *arguments).pointer
+    byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
+    kind = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
+    fetch = builder.module.declare_intrinsic("llvm.prefetch", [byte], kind)
+    keep, data = word(3), word(1)
+    builder.call(fetch, [builder.bitcast(place, byte), word(write), keep, data])
+    return context.get_dummy_value()
 
 
 class _Cells:
