@@ -2,7 +2,7 @@
 
 A chunk is never copied to join it with its halo. A face is a task of its own, which depends on
 one chunk, and is a block of a thin array whose blocks lie beside those of the chunks that need
-it: nothing is left to exchange.
+it: nothing is left to exchange. Of a chunk that is an array in the graph already it takes no task.
 
 On a cluster only faces have to travel. Where a chunk and its faces are on two workers, though,
 the scheduler of `distributed` takes the one that it reckons to begin sooner, and moves the chunk
@@ -18,10 +18,11 @@ from itertools import product
 from typing import Any
 
 import dask.array as da
+import numpy as np
 from dask.array.core import Array
 from dask.array.utils import meta_from_array
 from dask.base import tokenize
-from dask.highlevelgraph import HighLevelGraph
+from dask.highlevelgraph import HighLevelGraph, MaterializedLayer
 
 from bigrad.numerics.stencils import Reach
 
@@ -29,6 +30,10 @@ __all__ = ["PREFIX", "SUFFIX", "faces", "regular"]
 
 # What the names of arrays begin with whose blocks look at faces, and those of faces themselves.
 PREFIX = "bigrad-"
+
+# How many times as thick as a face a chunk must be for its faces to be in the graph beside it: of
+# thinner ones there would be much more to send to a cluster.
+_THICK = 16
 
 # What the names of arrays end with that nobody sees: faces, and blocks of several results.
 SUFFIX = "-inner"
@@ -83,27 +88,33 @@ def faces(x: Any, axis: int, reach: Reach, kind: str) -> tuple[Any, Any]:
         deep. Where the axis ends, a chunk has a block that means nothing, and that may be empty;
         where it is periodic, one of planes from the other end.
     """
-    depth = reach.depth
-    last, first = (partial(_cut, axis=axis, where=slice(*w)) for w in ((-depth, None), (0, depth)))
     # What is no graph yet has its keys from dask.
     shifted = partial(_shifted, kind=kind) if isinstance(x, Array) else _shifted_expression
-    return shifted(x, axis, last, -1, reach), shifted(x, axis, first, 1, reach)
+    return shifted(x, axis, -1, reach), shifted(x, axis, 1, reach)
 
 
-def _shifted(x: Any, axis: int, cut: partial[Any], step: int, reach: Reach, kind: str) -> Any:
-    """Array of what `cut` takes from the chunk that is `step` further along `axis`.
+def _shifted(x: Any, axis: int, step: int, reach: Reach, kind: str) -> Any:
+    """Array of the planes on this side of the chunk that is `step` further along `axis`.
 
-    The graph is made by hand: a task for each face, where slices of an array would be three.
+    The graph is made by hand: a task for each face, where slices of an array would be three, and
+    none where the chunk is there already.
     """
-    nothing = partial(_cut, axis=axis, where=slice(0))
+    near, nothing = _near(axis, step, reach.depth), _index(axis, slice(0))
     name = f"{PREFIX}{kind}-{tokenize(x.name, axis, step, reach)}{SUFFIX}"
     number = x.numblocks[axis]
+    layer = x.dask.layers.get(x.name)
+    blocks = layer if isinstance(layer, MaterializedLayer) else {}
     tasks: dict[Any, Any] = {}
     for place in product(*map(range, x.numblocks)):
         other = place[axis] + step
-        there = (*place[:axis], other % number, *place[axis + 1 :])
         inside = reach.periodic or 0 <= other < number
-        tasks[(name, *place)] = (cut, (x.name, *there)) if inside else (nothing, (x.name, *place))
+        there = (*place[:axis], other % number, *place[axis + 1 :]) if inside else place
+        index = near if inside else nothing
+        block = blocks.get((x.name, *there))
+        if type(block) is np.ndarray and block.shape[axis] >= _THICK * reach.depth:
+            tasks[(name, *place)] = block[index]
+        else:
+            tasks[(name, *place)] = (_cut, (x.name, *there), index)
     graph = HighLevelGraph.from_collections(name, tasks, dependencies=[x])
     widths = tuple(
         reach.depth if reach.periodic or 0 <= i + step < number else 0 for i in range(number)
@@ -112,20 +123,28 @@ def _shifted(x: Any, axis: int, cut: partial[Any], step: int, reach: Reach, kind
     return Array(graph, name, chunks, meta=meta_from_array(x))
 
 
-def _shifted_expression(x: Any, axis: int, cut: partial[Any], step: int, reach: Reach) -> Any:
+def _shifted_expression(x: Any, axis: int, step: int, reach: Reach) -> Any:
     """As `_shifted`, of what is no graph yet but an expression, as with query planning."""
     depth = reach.depth
     widths = (depth,) * x.numblocks[axis]
     chunks = (*x.chunks[:axis], widths, *x.chunks[axis + 1 :])
-    planes = da.map_blocks(cut, x, dtype=x.dtype, meta=meta_from_array(x), chunks=chunks)
-    index = (slice(None),) * axis
+    near = _near(axis, step, depth)
+    planes = da.map_blocks(_cut, x, near, dtype=x.dtype, meta=meta_from_array(x), chunks=chunks)
     # What has no neighbour may have any planes: here it has those that wrap around.
-    end = slice(-depth, None) if step < 0 else slice(depth)
     others = slice(-depth) if step < 0 else slice(depth, None)
-    parts = [planes[(*index, end)], planes[(*index, others)]]
+    parts = [planes[near], planes[_index(axis, others)]]
     return da.concatenate(parts if step < 0 else parts[::-1], axis=axis)
 
 
-def _cut(block: Any, axis: int, where: slice) -> Any:
+def _near(axis: int, step: int, depth: int) -> tuple[slice, ...]:
+    """Index of the planes of a chunk that the chunk `step` before it looks at."""
+    return _index(axis, slice(-depth, None) if step < 0 else slice(depth))
+
+
+def _index(axis: int, where: slice) -> tuple[slice, ...]:
+    return (slice(None),) * axis + (where,)
+
+
+def _cut(block: Any, index: tuple[slice, ...]) -> Any:
     # A copy, so that the whole chunk need not live as long as its faces.
-    return block[(slice(None),) * axis + (where,)].copy()
+    return block[index].copy()

@@ -1,3 +1,4 @@
+import pickle
 import subprocess
 import sys
 from datetime import datetime, timedelta
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import zarr
 from dask.base import compute, optimize
+from dask.callbacks import Callback
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -239,6 +241,29 @@ def test_faces_of_a_chunk_are_the_planes_around_it() -> None:
     assert [after.blocks[i, 1].compute().tolist() for i in range(4)] == [
         [[2 * row + 1]] for row in (1, 5, 6, 7)
     ]
+
+
+@pytest.mark.parametrize("boundary", [None, "periodic"])
+@pytest.mark.parametrize("axis", [0, 1, None])
+def test_chunks_in_memory_have_their_faces_without_tasks(axis: Any, boundary: Any) -> None:
+    f = np.random.default_rng(0).normal(size=(64, 48, 5))
+    x = da.from_array(f, chunks=(32, 16, 5))
+    lazy = bigrad.gradient(x, axis=axis, boundary=boundary)
+    called: list[Any] = []
+    with Callback(pretask=lambda key, *_: called.append(key)):
+        actual = computed(lazy)
+    taken_out, joined = (3 * x.npartitions, 3) if axis is None else (0, 1)
+    assert len(called) == x.npartitions + taken_out + joined
+    expected = bigrad.gradient(f, axis=axis, boundary=boundary)
+    assert_same_bits(np.array(actual), np.array(expected))
+
+
+@pytest.mark.parametrize("depth", [1, 2, 5, 16, 40])
+def test_a_graph_with_chunks_in_memory_is_little_more_than_these(depth: int) -> None:
+    """What is sent to a cluster."""
+    f = np.random.default_rng(0).normal(size=(80, 100, 50))
+    graph = bigrad.gradient(da.from_array(f, chunks=(depth, -1, -1)), axis=0).__dask_graph__()
+    assert len(pickle.dumps(dict(graph))) <= 1.2 * f.nbytes
 
 
 WITH_QUERY_PLANNING = """
