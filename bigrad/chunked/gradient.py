@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from itertools import accumulate, chain
+from itertools import accumulate
 from operator import itemgetter
 from typing import Any
 
@@ -180,13 +180,14 @@ def _apply(template: _Template, x: Any, coordinates: list[Any]) -> tuple[Any, ..
     result = result_dtype(template.dtype)
     # To dask a mapping is the same in any order, which here is that of the results.
     axes = tuple(template.spacings)
-    token = tokenize(template, axes, regular.name, [values.name for values in coordinates])
-    name = f"{halo.PREFIX}gradient-{token}"
+    faces = [face for a in split for face in halo.faces(regular, a, reach[a], "gradient")]
+    inputs = [array.name for array in (regular, *faces, *coordinates)]
+    name = f"{halo.PREFIX}gradient-{tokenize(template, axes, inputs)}"
     blocks = da.map_blocks(
         _gradient,
         regular,
         _placed(template, coordinates, chunks),
-        *chain.from_iterable(halo.faces(regular, axis, reach[axis], "gradient") for axis in split),
+        *faces,
         split=split,
         name=name if len(axes) == 1 else name + halo.SUFFIX,
         dtype=result,

@@ -2,7 +2,8 @@
 
 A chunk is never copied to join it with its halo. A face is a task of its own, which depends on
 one chunk, and is a block of a thin array whose blocks lie beside those of the chunks that need
-it: nothing is left to exchange. Of a chunk that is an array in the graph already it takes no task.
+it: nothing is left to exchange. A face of an array that is in the graph already, and thick enough,
+is in the graph beside it.
 
 On a cluster only faces have to travel. Where a chunk and its faces are on two workers, though,
 the scheduler of `distributed` takes the one that it reckons to begin sooner, and moves the chunk
@@ -31,8 +32,8 @@ __all__ = ["PREFIX", "SUFFIX", "faces", "regular"]
 # What the names of arrays begin with whose blocks look at faces, and those of faces themselves.
 PREFIX = "bigrad-"
 
-# How many times as thick as a face a chunk must be for its faces to be in the graph beside it: of
-# thinner ones there would be much more to send to a cluster.
+# How many times as thick as a face a chunk must be for its faces to be in the graph beside it:
+# there is an eighth more to send to a cluster, then, for each axis.
 _THICK = 16
 
 # What the names of arrays end with that nobody sees: faces, and blocks of several results.
@@ -100,27 +101,38 @@ def _shifted(x: Any, axis: int, step: int, reach: Reach, kind: str) -> Any:
     none where the chunk is there already.
     """
     near, nothing = _near(axis, step, reach.depth), _index(axis, slice(0))
-    name = f"{PREFIX}{kind}-{tokenize(x.name, axis, step, reach)}{SUFFIX}"
+    there_already = _thick_arrays(x, axis, _THICK * reach.depth)
+    # Once it is on a cluster, an array has the same name and chunks that are tasks.
+    token = tokenize(x.name, axis, step, reach, bool(there_already))
+    name = f"{PREFIX}{kind}-{token}{SUFFIX}"
     number = x.numblocks[axis]
-    layer = x.dask.layers.get(x.name)
-    blocks = layer if isinstance(layer, MaterializedLayer) else {}
     tasks: dict[Any, Any] = {}
     for place in product(*map(range, x.numblocks)):
         other = place[axis] + step
         inside = reach.periodic or 0 <= other < number
         there = (*place[:axis], other % number, *place[axis + 1 :]) if inside else place
         index = near if inside else nothing
-        block = blocks.get((x.name, *there))
-        if type(block) is np.ndarray and block.shape[axis] >= _THICK * reach.depth:
-            tasks[(name, *place)] = block[index]
-        else:
-            tasks[(name, *place)] = (_cut, (x.name, *there), index)
+        key = (x.name, *there)
+        block = there_already.get(key)
+        tasks[(name, *place)] = (_cut, key, index) if block is None else block[index]
     graph = HighLevelGraph.from_collections(name, tasks, dependencies=[x])
     widths = tuple(
         reach.depth if reach.periodic or 0 <= i + step < number else 0 for i in range(number)
     )
     chunks = (*x.chunks[:axis], widths, *x.chunks[axis + 1 :])
     return Array(graph, name, chunks, meta=meta_from_array(x))
+
+
+def _thick_arrays(x: Any, axis: int, least: int) -> dict[Any, Any]:
+    """Those chunks, by key, that are NumPy arrays in the graph, of `least` planes or more."""
+    layer = x.dask.layers.get(x.name)
+    if not isinstance(layer, MaterializedLayer):
+        return {}
+    return {
+        key: block
+        for key, block in layer.items()
+        if type(block) is np.ndarray and block.shape[axis] >= least
+    }
 
 
 def _shifted_expression(x: Any, axis: int, step: int, reach: Reach) -> Any:

@@ -55,15 +55,16 @@ def apply(operator: VectorOperator, fields: Sequence[Any]) -> tuple[Any, ...]:
         for number, x in enumerate(arrays)
     ]
     starts = tuple(np.array([0, *accumulate(sizes)][:-1]) for sizes in chunks)
-    given_parts = tuple(tuple(part is not None for part in parts) for parts in inputs)
+    given_parts = tuple(tuple(part is not None for part in found) for found in inputs)
     dtype = operator.dtype
     options = {"dtype": dtype, "meta": np.empty((0,) * len(chunks), dtype)}
-    name = f"{halo.PREFIX}{operator.kind}-{tokenize(operator, [x.name for x in arrays])}"
+    parts = [part for found in inputs for part in found if part is not None]
+    name = f"{halo.PREFIX}{operator.kind}-{tokenize(operator, [part.name for part in parts])}"
     several = len(operator.dtypes) > 1
     blocks = da.map_blocks(
         _compute,
         _once(_Placed(operator, starts, given_parts)),
-        *(part for parts in inputs for part in parts if part is not None),
+        *parts,
         chunks=chunks,
         name=name + halo.SUFFIX if several else name,
         **options,

@@ -99,11 +99,11 @@ def _strided(
     there = [axis, *order]
     back = np.argsort(there)
     arrays = [out, core]
-    for face in faces or (core, core):
-        if all(face.strides[a] == core.strides[a] for a in order) or not face.size:
-            arrays.append(face if face.size else core)
-        else:
-            arrays.append(np.ascontiguousarray(face.transpose(there)).transpose(back))
+    for given in faces or (core, core):
+        face = given if given.size else core
+        if any(face.strides[a] != core.strides[a] for a in order):
+            face = np.ascontiguousarray(face.transpose(there)).transpose(back)
+        arrays.append(face)
     flats = [_flat(array, writeable=array is out) for array in arrays]
     along = [array.strides[axis] // array.itemsize for array in arrays]
     runs = _merged(core.shape, order, [[s // a.itemsize for s in a.strides] for a in arrays])

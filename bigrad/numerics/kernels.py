@@ -179,7 +179,7 @@ def differentiate(
         # Rows that follow each other in memory are one run, unless weights differ between them.
         follow = inner <= tile and go[2] == inner * go[3] and gf[2] == inner * sf
         alone = sf == 1 and not follow
-        # Rows of a plane before those of the next, if these are further away and the planes in use
+        # Rows of a plane before those of the next, if these are further away and the cells in use
         # stay in the cache.
         planes = alone and weights is None and 0 < gf[1] < gf[2] and outer * inner <= tile
         depth, onward = (1, gf[1]) if planes else (n, gf[2])
@@ -195,8 +195,8 @@ def differentiate(
             while past and turns * go[1] % cells != 0:
                 turns *= 2
             together = 4 * turns if unit and follow and n >= 3 * cells else outer + 1
-        for turn in range(outer * n // depth):
-            o, low = turn % outer, turn // outer * depth
+        for turn in range(outer * n if planes else outer):
+            o, low = turn % outer, turn // outer
             if weights is None:
                 if across and o == done:
                     done = min(o + 1 + _RUN // n, outer)
@@ -243,7 +243,7 @@ def differentiate(
                             out, at + begin, turns * go[1], f, r + begin * sf, turns * gf[1], sf,
                             end - begin, a, b, c, start + begin, beyond, apart,
                         )  # fmt: skip
-            if sf == 1 and inner == 1 and not across and o >= done:
+            if sf == 1 and inner == 1 and n >= 2 * cells and not across and o >= done:
                 _anticipate(f, gf[0] + (o + _LINES_AHEAD) * gf[1], n)
             for j in range(0, inner, tile):
                 width = min(tile, inner - j)
@@ -285,9 +285,9 @@ def differentiate(
                         whole = min(max(ended - at, 0), count) - ahead
                     elif not weighs:
                         if unit:
-                            if alone:
+                            if alone and 2 * width >= cells:
                                 _anticipate(r2, b2 + _ROWS_AHEAD * onward, width)
-                            if planes:
+                            if planes and 2 * width >= cells:
                                 _anticipate(r0, b0 + _ROWS_AHEAD * onward, width)
                             ahead = min((line - at) & (cells - 1), count) if past else 0
                             whole = (count - ahead) // cells * cells

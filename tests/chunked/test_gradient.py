@@ -1,4 +1,3 @@
-import pickle
 import subprocess
 import sys
 from datetime import datetime, timedelta
@@ -11,14 +10,11 @@ import numpy as np
 import pytest
 import zarr
 from dask.base import compute, optimize
-from dask.callbacks import Callback
 from hypothesis import given
 from hypothesis import strategies as st
 
 import bigrad
-from bigrad.chunked import halo
 from bigrad.errors import CoordinateError
-from bigrad.numerics.stencils import Reach
 from tests.bits import assert_same_bits, numpys
 from tests.strategies import chunks, differentiable, schemed
 
@@ -229,41 +225,6 @@ def test_two_tasks_per_chunk_along_an_unchunked_axis() -> None:
     (optimized,) = optimize(bigrad.gradient(x, axis=1))
     operator = 1
     assert len(dict(optimized.__dask_graph__())) <= 2 * x.npartitions + operator
-
-
-def test_faces_of_a_chunk_are_the_planes_around_it() -> None:
-    x = da.from_array(np.arange(20).reshape(10, 2), chunks=((1, 4, 1, 1, 3), 1))
-    before, after = halo.faces(x, 0, Reach(10), "gradient")
-    assert before.numblocks == after.numblocks == x.numblocks
-    assert [before.blocks[i, 0].compute().tolist() for i in range(1, 5)] == [
-        [[2 * row]] for row in (0, 4, 5, 6)
-    ]
-    assert [after.blocks[i, 1].compute().tolist() for i in range(4)] == [
-        [[2 * row + 1]] for row in (1, 5, 6, 7)
-    ]
-
-
-@pytest.mark.parametrize("boundary", [None, "periodic"])
-@pytest.mark.parametrize("axis", [0, 1, None])
-def test_chunks_in_memory_have_their_faces_without_tasks(axis: Any, boundary: Any) -> None:
-    f = np.random.default_rng(0).normal(size=(64, 48, 5))
-    x = da.from_array(f, chunks=(32, 16, 5))
-    lazy = bigrad.gradient(x, axis=axis, boundary=boundary)
-    called: list[Any] = []
-    with Callback(pretask=lambda key, *_: called.append(key)):
-        actual = computed(lazy)
-    taken_out, joined = (3 * x.npartitions, 3) if axis is None else (0, 1)
-    assert len(called) == x.npartitions + taken_out + joined
-    expected = bigrad.gradient(f, axis=axis, boundary=boundary)
-    assert_same_bits(np.array(actual), np.array(expected))
-
-
-@pytest.mark.parametrize("depth", [1, 2, 5, 16, 40])
-def test_a_graph_with_chunks_in_memory_is_little_more_than_these(depth: int) -> None:
-    """What is sent to a cluster."""
-    f = np.random.default_rng(0).normal(size=(80, 100, 50))
-    graph = bigrad.gradient(da.from_array(f, chunks=(depth, -1, -1)), axis=0).__dask_graph__()
-    assert len(pickle.dumps(dict(graph))) <= 1.2 * f.nbytes
 
 
 WITH_QUERY_PLANNING = """
