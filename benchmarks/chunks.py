@@ -50,7 +50,10 @@ def _time(kind: str, axis: int | None) -> Callable[[Size, Path], Case]:
             {
                 BIGRAD: lambda: _computed(bigrad.gradient(x, _H, axis=axis)),
                 DASK: lambda: _computed(da.gradient(x, _H, axis=axis)),
-                COPY: lambda: _computed([x.map_blocks(np.copy) for _ in range(results)]),
+                # Of one name there would be one copy.
+                COPY: lambda: _computed(
+                    [x.map_blocks(np.copy, name=f"copy-{k}") for k in range(results)]
+                ),
             },
             limit=COPY,
             exact=(DASK,),

@@ -1,9 +1,8 @@
 """The halo of dask chunks: faces, cut from the neighbours where these are.
 
-A chunk is never copied to join it with its halo. A face is a task of its own, which depends on
-one chunk, and is a block of a thin array whose blocks lie beside those of the chunks that need
-it: nothing is left to exchange. A face of an array that is in the graph already, and thick enough,
-is in the graph beside it.
+A chunk is never copied to join it with its halo. A face is a block of a thin array whose blocks
+lie beside those of the chunks that need it: nothing is left to exchange. It is a task of its own,
+which depends on one chunk; or, where that is an array in the graph already, and thick, a view.
 
 On a cluster only faces have to travel. Where a chunk and its faces are on two workers, though,
 the scheduler of `distributed` takes the one that it reckons to begin sooner, and moves the chunk
@@ -98,12 +97,12 @@ def _shifted(x: Any, axis: int, step: int, reach: Reach, kind: str) -> Any:
     """Array of the planes on this side of the chunk that is `step` further along `axis`.
 
     The graph is made by hand: a task for each face, where slices of an array would be three, and
-    none where the chunk is there already.
+    none where the chunk is there already and thick.
     """
     near, nothing = _near(axis, step, reach.depth), _index(axis, slice(0))
     there_already = _thick_arrays(x, axis, _THICK * reach.depth)
-    # Once it is on a cluster, an array has the same name and chunks that are tasks.
-    token = tokenize(x.name, axis, step, reach, bool(there_already))
+    # Of one name are an array whose chunks are there and the same whose chunks are tasks yet.
+    token = tokenize(x.name, axis, step, reach, sorted(there_already))
     name = f"{PREFIX}{kind}-{token}{SUFFIX}"
     number = x.numblocks[axis]
     tasks: dict[Any, Any] = {}
