@@ -12,7 +12,7 @@ that it has not seen yet: longer than to move many a chunk. So faces are called 
 that look at them: they come first, and then it has seen some of that kind, which were short.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import product
 from typing import Any
@@ -31,12 +31,12 @@ __all__ = ["PREFIX", "SUFFIX", "faces", "regular"]
 # What the names of arrays begin with whose blocks look at faces, and those of faces themselves.
 PREFIX = "bigrad-"
 
+# What the names of arrays end with that nobody sees: faces, and blocks of several results.
+SUFFIX = "-inner"
+
 # How many times as thick as a face a chunk must be for its faces to be in the graph beside it:
 # there is an eighth more to send to a cluster, then, for each axis.
 _THICK = 16
-
-# What the names of arrays end with that nobody sees: faces, and blocks of several results.
-SUFFIX = "-inner"
 
 
 def regular(chunks: Sequence[int], reach: Reach) -> tuple[int, ...]:
@@ -88,19 +88,24 @@ def faces(x: Any, axis: int, reach: Reach, kind: str) -> tuple[Any, Any]:
         deep. Where the axis ends, a chunk has a block that means nothing, and that may be empty;
         where it is periodic, one of planes from the other end.
     """
-    # What is no graph yet has its keys from dask.
-    shifted = partial(_shifted, kind=kind) if isinstance(x, Array) else _shifted_expression
+    shifted: Callable[..., Any]
+    if isinstance(x, Array):
+        there_already = _thick_arrays(x, axis, _THICK * reach.depth)
+        shifted = partial(_shifted, kind=kind, there_already=there_already)
+    else:  # what is no graph yet has its keys from dask
+        shifted = _shifted_expression
     return shifted(x, axis, -1, reach), shifted(x, axis, 1, reach)
 
 
-def _shifted(x: Any, axis: int, step: int, reach: Reach, kind: str) -> Any:
+def _shifted(
+    x: Any, axis: int, step: int, reach: Reach, *, kind: str, there_already: Mapping[Any, Any]
+) -> Any:
     """Array of the planes on this side of the chunk that is `step` further along `axis`.
 
     The graph is made by hand: a task for each face, where slices of an array would be three, and
     none where the chunk is there already and thick.
     """
     near, nothing = _near(axis, step, reach.depth), _index(axis, slice(0))
-    there_already = _thick_arrays(x, axis, _THICK * reach.depth)
     # Of one name are an array whose chunks are there and the same whose chunks are tasks yet.
     token = tokenize(x.name, axis, step, reach, sorted(there_already))
     name = f"{PREFIX}{kind}-{token}{SUFFIX}"

@@ -287,8 +287,8 @@ def differentiate(
                         if unit:
                             if alone and 2 * width >= cells:
                                 _anticipate(r2, b2 + _ROWS_AHEAD * onward, width)
-                            if planes and 2 * width >= cells:
-                                _anticipate(r0, b0 + _ROWS_AHEAD * onward, width)
+                                if planes:
+                                    _anticipate(r0, b0 + _ROWS_AHEAD * onward, width)
                             ahead = min((line - at) & (cells - 1), count) if past else 0
                             whole = (count - ahead) // cells * cells
                             _whole(

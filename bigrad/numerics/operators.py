@@ -170,9 +170,11 @@ class Gradient:
             return self._apply_others(block, out, workers)
         core, faces = block.core, block.faces
         beside = tuple(chain.from_iterable(faces.values()))
-        alike = all(face.dtype == core.dtype for face in beside)
-        taken = alike and all(map(takes, (core, *(out or ()), *beside)))
-        served = self.numbers is not None and taken
+        served = (
+            self.numbers is not None
+            and all(map(takes, (core, *(out or ()), *beside)))
+            and all(face.dtype == core.dtype for face in beside)
+        )
         if self.numbers is None or not served or not worthwhile(core.nbytes):
             # Where the loops would serve, which do not warn of what the data bring about, no
             # other way may: the same call would behave differently from time to time.
